@@ -1,0 +1,230 @@
+"""The roles and every plug point of epnet, as zope interfaces.
+
+How the pieces stand to one another::
+
+    IDevice --- what is offered, wanted, stored; how it shuts down
+       |
+     INode  --- what stands behind our end of the sessions: a device, or a router
+       |
+     ILink  --- one open session as its node sees it (`epnet.protocol.EPProtocol`)
+       |
+     IRole  --- how connections come about: `IClient` dials, `IServer` listens, `IPeer` does both
+
+Powers are watts at the device's terminals and never negative: direction is in the name.  *draw* is
+power into the device, *supply* is power out of it; on a router's port *import* is power into the
+router, *export* is power out of it.  Times are seconds of the one `IReactorTime` clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from epnet.identity import Peer
+    from epnet.session import Ending
+    from epnet.wire import DemandParameters, Message, StorageParameters, SupplyParameters
+
+
+@attrs.frozen
+class Limits:
+    """What a device may do at its terminals, until it expires.
+
+    draw_w: most power it may draw, in W, 0 or more.
+    supply_w: most power it may supply, in W, 0 or more.
+    expires: when the permission ends, in seconds of the device's clock.  A driver for real
+        equipment enforces it by itself, outside this process: a process that hangs cannot ramp
+        anything down (wire-profile S12).
+    """
+
+    draw_w: float
+    supply_w: float
+    expires: float
+
+
+@attrs.frozen
+class Reading:
+    """What a meter measured at a device's terminals.
+
+    voltage_v: in V, 0 or more.
+    draw_w, supply_w: in W, 0 or more, at most one of them above 0.
+    """
+
+    voltage_v: float
+    draw_w: float
+    supply_w: float
+
+
+class IDevice(Interface):
+    """What a device offers, wants and stores, and how it stops.
+
+    The four questions (`supply`, `demand`, `storage`, `reading`) are asked up to 20 times a second
+    and answer at once from what is known; they never block.
+    """
+
+    type = Attribute("What it is, for Session Parameters `type`: 'solar', 'vehicle', …")
+    version = Attribute("Its version, '<major>.<minor>', for Session Parameters `version`.")
+    name = Attribute("Its name for people, for Session Parameters `name`.")
+    rating_w = Attribute("The most power it can ever draw or supply, in W, above 0.")
+
+    def supply() -> SupplyParameters | None:
+        """What it could supply now (Messages §4.4), or None when it never supplies."""
+
+    def demand() -> DemandParameters | None:
+        """What it would like to draw now (Messages §4.5), or None when it never draws."""
+
+    def storage() -> StorageParameters | None:
+        """What it stores (Messages §4.6), or None when it stores nothing."""
+
+    def reading() -> Reading:
+        """What its own meter measures now."""
+
+    def setLimits(limits: Limits) -> None:
+        """Take the newest permission; it replaces the one before.
+
+        Called up to 50 times a second.  The device stays within it from now on: it follows a
+        lower limit at once, ramps up to a higher one, and ramps to zero by itself when the
+        permission expires without a newer one.
+        """
+
+    def shutDown(reason: str) -> None:
+        """Run the controlled shutdown now: the transfer was lost or the peer left.
+
+        Ramp to zero within 100 ms and open the contactor at near-zero current, at the latest
+        after 500 ms.  A later `setLimits` with power above zero may start a new transfer.
+        """
+
+
+class IDeviceMaker(Interface):
+    """A Twisted plugin that makes devices of one kind for ``--device KIND:key=value,…``."""
+
+    kind = Attribute("The word for KIND on the command line.")
+    description = Attribute("One line for the help text.")
+
+    def makeDevice(clock: IReactorTime, options: Mapping[str, str]) -> IDevice:
+        """Make a device from the options as written.
+
+        Raises `epnet.errors.UsageError` for an option that is unknown or has a bad value.
+        """
+
+
+class IPort(Interface):
+    """A router port's power electronics: what actuates and meters (EnergyNet §2.1)."""
+
+    def setLimits(import_w: float, export_w: float, expires: float) -> None:
+        """Let up to this much power in from the device and out to it, in W, until `expires`.
+
+        The driver enforces the expiry itself (wire-profile S12).  Decreases act at once.
+        """
+
+    def close() -> None:
+        """Close the contactor: power can flow."""
+
+    def open() -> None:
+        """Ramp to zero within 100 ms, then open the contactor: no power can flow."""
+
+    def reading() -> PortReading | None:
+        """What the port's meter measures now, or None when it has no meter."""
+
+
+@attrs.frozen
+class PortReading:
+    """What a port's meter measured: V, and W into (import) or out of (export) the router."""
+
+    voltage_v: float
+    import_w: float
+    export_w: float
+
+
+class ILink(Interface):
+    """One open session, as the node behind it sees it."""
+
+    peer: Peer = Attribute("The validated peer, an `epnet.identity.Peer`.")
+
+    def supply() -> SupplyParameters | None:
+        """The peer's Supply, if it is fresh and good as consent (wire-profile S5), else None."""
+
+    def demand() -> DemandParameters | None:
+        """The peer's Demand, if it is fresh and good as consent (wire-profile S5), else None."""
+
+    def consentExpires() -> float:
+        """When the fresh Supply and Demand stop being consent: the earlier of the two, in s."""
+
+    def latest(kind: type[Message]) -> Message | None:
+        """The peer's newest message of that kind, however old: to show, never to act on."""
+
+    def publishNow() -> None:
+        """Send the node's messages at once instead of at the next regular time."""
+
+    def setTransferring(ongoing: bool) -> None:
+        """Say whether a transfer is ongoing: 20 Hz and the 200 ms rule, or not."""
+
+    def disconnect(reason: str, reconnect: bool | None = None) -> None:
+        """End the session on purpose: drain the transfer, Soft Disconnect, close (S10)."""
+
+
+class INode(Interface):
+    """What stands behind our end of every session: one device, or a router."""
+
+    parameters = Attribute("The `epnet.wire.SessionParameters` we present.")
+
+    def sessionOpened(link: ILink) -> None:
+        """Both sides are validated; the link is ready for messages."""
+
+    def messageReceived(link: ILink, message: Message) -> None:
+        """A Supply, Demand, Storage or unknown message arrived.  Must be quick."""
+
+    def publications(link: ILink) -> Iterable[Message]:
+        """The messages to send on this link now, newest values."""
+
+    def advance(now: float) -> None:
+        """Time has passed (called about every 20 ms): act on what expired."""
+
+    def draining(link: ILink) -> None:
+        """The session is about to be closed on purpose: bring its transfer to zero."""
+
+    def sessionClosed(link: ILink, ending: Ending) -> None:
+        """The session is over.  A transfer on it is shut down before this returns."""
+
+
+class IRole(Interface):
+    """How a device takes part in connections (Ethernet/TCP §2): a protocol factory."""
+
+    node = Attribute("The `INode` behind the connections.")
+    trust = Attribute("The `ITrust` policy for the connections.")
+
+
+class IClient(IRole):
+    """Dials its upstream devices and keeps the connections up."""
+
+    def redialDelay(ending: Ending | None) -> float:
+        """Seconds to wait before dialling again after a session that ended so.
+
+        None: no session came about.  (wire-profile M3)
+        """
+
+
+class IServer(IRole):
+    """Listens and accepts connections from downstream devices."""
+
+    def accepts(address: object) -> bool:
+        """Whether a new connection from that address may proceed to the TLS handshake."""
+
+
+class IPeer(IClient, IServer):
+    """Both dials and listens; both ends are equal."""
+
+
+class ITrust(Interface):
+    """A trust policy (Framing §2, wire-profile *Trust policies*)."""
+
+    def authenticate(parameters: object, transport: object, *, expected: str | None) -> Peer:
+        """Hold Session Parameters against the certificate of the connection.
+
+        Raises `epnet.errors.PeerError` whose text is fit for the log and a Soft Disconnect.
+        """

@@ -1,0 +1,61 @@
+"""The state directory and how files come into it: private, whole, and never over another file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import platformdirs
+
+from epnet.errors import UsageError
+
+
+def defaultStateDir() -> Path:
+    """Say where epnet keeps its state unless told otherwise.
+
+    That is ``$STATE_DIRECTORY`` (systemd sets it; of several, the first), else the user's state
+    directory of the platform.
+    """
+    given = os.environ.get("STATE_DIRECTORY", "").split(os.pathsep)[0]
+    return Path(given) if given else platformdirs.user_state_path("epnet")
+
+
+def makePrivateDirectory(path: Path) -> None:
+    """Make the directory for its owner alone (mode 0700), with its parents, if it is not there.
+
+    Raises `UsageError` if it cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make the directory {path}: {error.strerror}; choose another with --state-dir"
+        ) from error
+
+
+def writeNewFile(path: Path, content: bytes, mode: int) -> None:
+    """Write a file that is not there yet: whole or not at all, in that mode from the first byte.
+
+    Raises `UsageError` if a file of that name exists (it stays as it is) or none can be written.
+    """
+    try:
+        # mkstemp opens with O_EXCL and mode 0600; the name is ours only once the content is safe.
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fchmod(file.fileno(), mode)
+                os.fsync(file.fileno())
+            # Unlike a rename, a link never replaces what is there.
+            os.link(temporary, path)
+        finally:
+            os.unlink(temporary)
+    except FileExistsError as error:
+        raise UsageError(
+            f"{path} exists and is left as it is; move it away or choose another directory"
+        ) from error
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error

@@ -23,7 +23,7 @@ def readCertificates(path: Path, what: str = "certificate") -> list[x509.Certifi
         return x509.load_pem_x509_certificates(content)
     except ValueError as error:
         raise UsageError(
-            f"the {what} file {path} holds no valid PEM certificate ({error}); "
+            f"the {what} file {path} holds no valid PEM certificate; "
             "it must contain '-----BEGIN CERTIFICATE-----'"
         ) from error
 

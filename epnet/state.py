@@ -31,7 +31,7 @@ def makePrivateDirectory(path: Path) -> None:
         path.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise UsageError(
-            f"cannot make the directory {path}: {error.strerror}; choose another with --state-dir"
+            f"cannot make the directory {path}: {error.strerror}; choose another one"
         ) from error
 
 

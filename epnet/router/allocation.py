@@ -28,7 +28,6 @@ The rules
 
 from __future__ import annotations
 
-import enum
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, groupby, pairwise
@@ -38,96 +37,23 @@ from typing import Final
 import attrs
 
 from epnet.errors import UsageError
-from epnet.router.fairness import Claim, Group, Limit, fill, limitsByMember
-from epnet.router.losses import LOSSLESS, Loss
+from epnet.router.fairness import Claim, Limit, fill, limitsByMember
+from epnet.router.losses import Loss
+from epnet.router.terms import (
+    MOST,
+    Allocation,
+    Group,
+    Reason,
+    Setpoint,
+    Sink,
+    Source,
+    checkRange,
+)
+
+__all__ = ["Allocation", "Group", "Loss", "Reason", "Setpoint", "Sink", "Source", "allocate"]
 
 RESIDUE: Final = 1e-6
 """Watts below which a set-point is zero."""
-
-_MOST: Final = 1e12
-"""The largest watts and prices taken: beyond any real one, and safe to square."""
-
-
-@attrs.frozen
-class Source:
-    """What a port could put on the bus: up to `max_w` terminal watts, at `price` at the bus.
-
-    Where no price is known the caller gives tiers: local wind and solar 0, storage 1, other routers
-    2, the grid 3.
-    """
-
-    identity: str
-    max_w: float
-    price: float = 0.0
-    loss: Loss = LOSSLESS
-
-
-@attrs.frozen
-class Sink:
-    """What a port wants from the bus: nothing, or `min_w` to `max_w` terminal watts.
-
-    It takes only power whose price is at most `bid`; `running` says that it has a grant now.
-    """
-
-    identity: str
-    max_w: float
-    min_w: float = 0.0
-    priority: int = 1
-    weight: float = 1.0
-    bid: float = inf
-    loss: Loss = LOSSLESS
-    running: bool = False
-
-
-class Reason(enum.Enum):
-    """Which bound or rule set a set-point; the value is a sentence with the set-point's fields."""
-
-    REQUEST = "its own request or limit, {limit:g} W"
-    MINIMUM = "its minimum does not fit: {limit:g} W left under {by}"
-    GROUP = "group {by} has no more than {limit:g} W for its members"
-    BID = "no more power at a price up to its bid of {limit:g}"
-    OWN_PRICE = "it offers power at {limit:g} itself, and buys only what is cheaper and left over"
-    SUPPLY = "short of supply: class {by} lacks {limit:g} W"
-    OFFER = "all that it offers, {limit:g} W"
-    PEAK = "above {limit:g} W its losses would grow faster than its power"
-    SHARE = "its share of what is needed at its price, {limit:g}"
-    SPARE = "not needed: what is cheaper than its price, {limit:g}, is enough"
-
-
-@attrs.frozen
-class Setpoint:
-    """The power one port is to have in one direction, in terminal watts, and why.
-
-    `limit` is the number that ruled, watts or a price as `reason` says; `by` names the group or the
-    class that ruled, or is empty.
-    """
-
-    identity: str
-    power_w: float
-    reason: Reason
-    limit: float
-    by: str = ""
-
-    @property
-    def text(self) -> str:
-        """The reason in plain words."""
-        return self.reason.value.format(limit=self.limit, by=self.by)
-
-
-@attrs.frozen
-class Allocation:
-    """Set-points for every source and sink given, and the sums.
-
-    `bus_w` goes over the bus; `losses_w` is lost in the ports' conversion; `standing_w` is what
-    the standing losses got, less than was asked for only if all sources together have less.  What
-    the sources deliver is what the sinks receive and `losses_w` and `standing_w`.
-    """
-
-    sources: Mapping[str, Setpoint]
-    sinks: Mapping[str, Setpoint]
-    bus_w: float
-    losses_w: float
-    standing_w: float
 
 
 def allocate(
@@ -138,14 +64,15 @@ def allocate(
 ) -> Allocation:
     """Share the power of `sources` among `sinks` by the rules at the top of this module.
 
-    `standing_w` is what the router itself uses, in bus watts.  Raises `UsageError` for numbers out
-    of their range, a name given twice, or groups within themselves; members of groups that are not
-    here now are no mistake.
+    `standing_w` is what the router itself uses, 0 to 1e12 bus watts.  Raises `UsageError` for a
+    name given twice, or a group within itself; a member of a group that is not here now is no
+    mistake.
     """
     sources = sorted(sources, key=lambda source: source.identity)
     sinks = sorted(sinks, key=lambda sink: sink.identity)
     groups = sorted(groups, key=lambda group: group.name)
-    _check(sources, sinks, groups, standing_w)
+    checkRange("the router", "standing_w", standing_w, 0.0, MOST)
+    _checkNames(sources, sinks, groups)
     merit = _MeritOrder(sources, limitsByMember(groups))
     everything = merit.upTo(inf)
     bus = Limit("the bus", everything, atBus=True)
@@ -371,46 +298,18 @@ def _summed(
     return Allocation(delivered, received, bus, fsum(lost), standing)
 
 
-def _check(
-    sources: Sequence[Source], sinks: Sequence[Sink], groups: Sequence[Group], standing_w: float
-) -> None:
-    """Raise `UsageError` for what no allocation can be made of."""
-    _inRange("the router", "standing_w", standing_w, 0.0, _MOST)
-    for source in sources:
-        name = f"source {source.identity!r}"
-        _inRange(name, "max_w", source.max_w, 0.0, _MOST)
-        _inRange(name, "price", source.price, -_MOST, _MOST)
-        _checkLoss(name, source.loss)
-    for sink in sinks:
-        name = f"sink {sink.identity!r}"
-        _inRange(name, "max_w", sink.max_w, 0.0, _MOST)
-        _inRange(name, "min_w", sink.min_w, 0.0, _MOST)
-        _inRange(name, "priority", sink.priority, -_MOST, _MOST)
-        _inRange(name, "weight", sink.weight, 1e-6, 1e6)
-        _inRange(name, "bid", sink.bid, -inf, inf)
-        _checkLoss(name, sink.loss)
-    for group in groups:
-        _inRange(f"group {group.name!r}", "max_w", group.max_w, 0.0, _MOST)
+def _checkNames(sources: Sequence[Source], sinks: Sequence[Sink], groups: Sequence[Group]) -> None:
+    """Raise `UsageError` if a name stands for two; all are sorted by name."""
     ports = {source.identity for source in sources} | {sink.identity for sink in sinks}
-    _checkNames("source", [source.identity for source in sources])
-    _checkNames("sink", [sink.identity for sink in sinks])
-    _checkNames("group", [group.name for group in groups])
+    named = {
+        "source": [source.identity for source in sources],
+        "sink": [sink.identity for sink in sinks],
+        "group": [group.name for group in groups],
+    }
+    for kind, names in named.items():
+        for name, following in pairwise(names):
+            if name == following:
+                raise UsageError(f"{kind} {name!r} is given twice: give each its own name")
     for group in groups:
         if group.name in ports:
             raise UsageError(f"group {group.name!r} has the name of a port: rename the group")
-
-
-def _checkLoss(name: str, loss: Loss) -> None:
-    _inRange(name, "loss.linear", loss.linear, 0.0, 0.999)
-    _inRange(name, "loss.quadratic", loss.quadratic, 0.0, 1.0)
-
-
-def _checkNames(kind: str, names: Sequence[str]) -> None:
-    for name, following in pairwise(names):
-        if name == following:
-            raise UsageError(f"{kind} {name!r} is given twice: merge the two")
-
-
-def _inRange(name: str, field: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:
-        raise UsageError(f"{name}: {field} is {value}: it must be from {least:g} to {most:g}")

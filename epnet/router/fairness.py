@@ -25,23 +25,12 @@ import attrs
 
 from epnet.errors import UsageError
 from epnet.router.losses import LOSSLESS, Loss
+from epnet.router.terms import Group
 
 _TERMINALS: Final = (1.0, 0.0)
 
 _Row = tuple[float, float, float, float, float]
 """A claim as one limit counts it: weight, low, high; x watts count as ``x * (a + c*x)``: a, c."""
-
-
-@attrs.frozen
-class Group:
-    """A cap of `max_w` terminal watts over `members`: identities of ports, or names of groups.
-
-    Groups may nest and overlap.
-    """
-
-    name: str
-    max_w: float
-    members: frozenset[str] = attrs.field(converter=frozenset[str])
 
 
 @attrs.define(eq=False)

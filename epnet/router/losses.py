@@ -11,16 +11,23 @@ from typing import Final
 
 import attrs
 
+from epnet.errors import UsageError
+
 
 @attrs.frozen
 class Loss:
     """The loss curve of one port.
 
     `linear` is b, a share from 0 to under 1.  `quadratic` is c in 1/W, from 0 to 1.
+    Raises `UsageError` for others.
     """
 
     linear: float = 0.0
     quadratic: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        if not (0.0 <= self.linear < 1.0 and 0.0 <= self.quadratic <= 1.0):
+            raise UsageError(f"{self}: linear must be from 0 to under 1, quadratic from 0 to 1")
 
     @property
     def peak(self) -> float:

@@ -1,0 +1,145 @@
+"""What the allocation is told and what it answers: sources, sinks, groups and set-points.
+
+Each is checked when it is made, so that the fill itself never meets a NaN.  All powers are watts at
+a port's terminals unless a name or text says bus.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from math import inf
+from typing import Final
+
+import attrs
+
+from epnet.errors import UsageError
+from epnet.router.losses import LOSSLESS, Loss
+
+MOST: Final = 1e12
+"""The largest watts and prices taken: beyond any real one, and safe to square."""
+
+
+def checkRange(name: str, field: str, value: float, least: float, most: float) -> None:
+    """Raise `UsageError` unless `value`, the `field` of `name`, is from `least` to `most`."""
+    if not least <= value <= most:
+        raise UsageError(f"{name}: {field} is {value}: it must be from {least:g} to {most:g}")
+
+
+def _names(members: Iterable[str]) -> frozenset[str]:
+    return frozenset(members)
+
+
+@attrs.frozen
+class Source:
+    """What a port could put on the bus: up to `max_w`, at `price` at the bus.
+
+    Where no price is known the caller gives tiers: local wind and solar 0, storage 1, other routers
+    2, the grid 3.  Raises `UsageError` for a number out of its range: `max_w` 0 to 1e12, `price`
+    -1e12 to 1e12.
+    """
+
+    identity: str
+    max_w: float
+    price: float = 0.0
+    loss: Loss = LOSSLESS
+
+    def __attrs_post_init__(self) -> None:
+        name = f"source {self.identity!r}"
+        checkRange(name, "max_w", self.max_w, 0.0, MOST)
+        checkRange(name, "price", self.price, -MOST, MOST)
+
+
+@attrs.frozen
+class Sink:
+    """What a port wants from the bus: nothing, or `min_w` to `max_w`.
+
+    It takes only power whose price is at most `bid`; `running` says that it has a grant now.  A
+    `min_w` above `max_w` is no mistake: bounds move; such a sink gets nothing.  Raises `UsageError`
+    for a number out of its range: `max_w` and `min_w` 0 to 1e12, `priority` -1e6 to 1e6, `weight`
+    1e-6 to 1e6, `bid` not NaN.
+    """
+
+    identity: str
+    max_w: float
+    min_w: float = 0.0
+    priority: int = 1
+    weight: float = 1.0
+    bid: float = inf
+    loss: Loss = LOSSLESS
+    running: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        name = f"sink {self.identity!r}"
+        checkRange(name, "max_w", self.max_w, 0.0, MOST)
+        checkRange(name, "min_w", self.min_w, 0.0, MOST)
+        checkRange(name, "priority", self.priority, -1e6, 1e6)
+        checkRange(name, "weight", self.weight, 1e-6, 1e6)
+        checkRange(name, "bid", self.bid, -inf, inf)
+
+
+@attrs.frozen
+class Group:
+    """A cap of `max_w` over `members`: identities of ports, or names of other groups.
+
+    It holds for the members' sinks together and for their sources together.  Groups may nest and
+    overlap.  Raises `UsageError` unless `max_w` is 0 to 1e12.
+    """
+
+    name: str
+    max_w: float
+    members: frozenset[str] = attrs.field(converter=_names)
+
+    def __attrs_post_init__(self) -> None:
+        checkRange(f"group {self.name!r}", "max_w", self.max_w, 0.0, MOST)
+
+
+class Reason(enum.Enum):
+    """Which bound or rule set a set-point; the value is a sentence with the set-point's fields."""
+
+    REQUEST = "its own request or limit, {limit:.6g} W"
+    MINIMUM = "its minimum does not fit: {limit:.6g} W left under {by}"
+    GROUP = "group {by} has no more than {limit:.6g} W for its members"
+    BID = "no more power at a price up to its bid of {limit:.6g}"
+    OWN_PRICE = "it offers power at {limit:.6g} itself, and buys only what is cheaper and left over"
+    SUPPLY = "short of supply: class {by} lacks {limit:.6g} W"
+    OFFER = "all that it offers, {limit:.6g} W"
+    PEAK = "above {limit:.6g} W its losses would grow faster than its power"
+    SHARE = "its share of what is needed at its price, {limit:.6g}"
+    SPARE = "not needed: what is cheaper than its price, {limit:.6g}, is enough"
+
+
+@attrs.frozen
+class Setpoint:
+    """The power one port is to have in one direction, and why.
+
+    `limit` is the number that ruled, watts or a price as `reason` says; `by` names the group, class
+    or bound that ruled, or is empty.
+    """
+
+    identity: str
+    power_w: float
+    reason: Reason
+    limit: float
+    by: str = ""
+
+    @property
+    def text(self) -> str:
+        """The reason in plain words."""
+        return self.reason.value.format(limit=self.limit, by=self.by)
+
+
+@attrs.frozen
+class Allocation:
+    """Set-points for every source and sink given, by identity, and the sums.
+
+    `bus_w` goes over the bus; `losses_w` is lost in the ports' conversion; `standing_w` is what the
+    standing losses got, less than was asked for only if all sources together have less.  What the
+    sources deliver is what the sinks receive and `losses_w` and `standing_w`.
+    """
+
+    sources: Mapping[str, Setpoint]
+    sinks: Mapping[str, Setpoint]
+    bus_w: float
+    losses_w: float
+    standing_w: float

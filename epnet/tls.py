@@ -161,17 +161,22 @@ class AuthorityTrust:
         return TLSMemoryBIOFactory(self._dialler(hostname), True, wrapped, clock)
 
     def clientEndpoint(
-        self, endpoint: IStreamClientEndpoint, hostname: str | None
+        self,
+        endpoint: IStreamClientEndpoint,
+        hostname: str | None,
+        *,
+        clock: IReactorTime | None = None,
     ) -> IStreamClientEndpoint:
         """Put the dialling end of mutual TLS 1.3 on top of an endpoint.
 
         hostname: the DNS name or IP address that is dialled, to be checked if the peer's
             certificate carries any such names.  None checks none: for where the peer's identity is
             expected instead (``IDENTITY@HOST``).
+        clock: see `serverFactory`.
 
         Raises `UsageError` if it is neither a DNS name nor an IP address.
         """
-        return wrapClientTLS(self._dialler(hostname), endpoint)
+        return wrapClientTLS(self._dialler(hostname), endpoint, clock)
 
     def authenticate(
         self, parameters: SessionParameters, transport: ISSLTransport, *, expected: str | None

@@ -370,7 +370,8 @@ class HostNameTests(TLSTestCase):
     def test_endpointGivesTheProtocolAndChecksTheName(self) -> None:
         reactor = MemoryReactorClock()
         tcp = TCP4ClientEndpoint(reactor, "192.0.2.2", 56540)
-        connecting = self.client_.clientEndpoint(tcp, "192.0.2.2").connect(self.factory)
+        endpoint = self.client_.clientEndpoint(tcp, "192.0.2.2", clock=self.clock)
+        connecting = endpoint.connect(self.factory)
         client = reactor.tcpClients[0][2].buildProtocol(None)
         self.connect(self.server(self.named), client)
         recorder = self.successResultOf(connecting)

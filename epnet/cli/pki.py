@@ -121,8 +121,9 @@ def _show(options: argparse.Namespace) -> None:
     if not files:
         print(f"there are no certificates in {options.state_dir}")
     for path in files:
+        certificates = readCertificates(path)
         print(path)
-        for certificate in readCertificates(path):
+        for certificate in certificates:
             for key, value in _describe(certificate):
                 print(f"  {key:<12} {value}")
 

@@ -185,7 +185,7 @@ def limitsByMember(groups: Sequence[Group]) -> dict[str, tuple[Limit, ...]]:
     limits = {group.name: Limit(group.name, group.max_w) for group in groups}
     return {
         member: tuple(limits[name] for name in sorted(_above(member, parents)))
-        for member in parents
+        for member in sorted(parents)
     }
 
 

@@ -37,6 +37,7 @@ from twisted.internet.interfaces import (
     IReactorTime,
     ISSLTransport,
     IStreamClientEndpoint,
+    ITransport,
 )
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
@@ -53,6 +54,7 @@ from epnet.identity import (
     checkIdentity,
     readCertificate,
 )
+from epnet.interfaces import ITrust
 from epnet.pem import readCertificates, readPrivateKey
 
 if TYPE_CHECKING:
@@ -102,6 +104,7 @@ class Credentials:
         return cls(chain, key)
 
 
+@implementer(ITrust)
 class AuthorityTrust:
     """The trust policy ``authority``: certificates of configured authorities are believed.
 
@@ -179,14 +182,15 @@ class AuthorityTrust:
         return wrapClientTLS(self._dialler(hostname), endpoint, clock)
 
     def authenticate(
-        self, parameters: SessionParameters, transport: ISSLTransport, *, expected: str | None
+        self, parameters: SessionParameters, transport: ITransport, *, expected: str | None
     ) -> Peer:
         """Hold Session Parameters against the certificate of the connection (wire-profile S3).
 
         expected: the only identity that is accepted, or None for any.
+        transport: the TLS transport of the connection, its handshake completed.
         Raises `IdentityRefused`, also if the peer presented no certificate.
         """
-        certificate = transport.getPeerCertificate()
+        certificate = ISSLTransport(transport).getPeerCertificate()
         if not isinstance(certificate, crypto.X509):
             raise IdentityRefused("no certificate was presented")
         try:

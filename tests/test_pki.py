@@ -77,6 +77,11 @@ class AuthorityTests(SynchronousTestCase):
         self.assertIn("No space left on device", str(error))
         self.assertEqual(list(self.stateDir.iterdir()), [])
 
+    def test_stateDirectoryWithoutRoomIsAUsageError(self) -> None:
+        with patch("tempfile.mkdtemp", side_effect=OSError(30, "Read-only file system")):
+            error = self.assertRaises(UsageError, initAuthority, self.stateDir)
+        self.assertIn("Read-only file system", str(error))
+
     def test_missingAuthoritySaysHowToMakeOne(self) -> None:
         error = self.assertRaises(UsageError, loadAuthority, self.stateDir)
         self.assertIn("epnet pki init", str(error))
@@ -123,7 +128,7 @@ class IssueTests(SynchronousTestCase):
             sorted(path.name for path in self.out.iterdir()),
             ["authority.pem", "ev-1.cert.pem", "ev-1.key.pem"],
         )
-        self.assertEqual(mode(paths.key), 0o600)
+        self.assertEqual((mode(paths.key), mode(paths.certificate)), (0o600, 0o644))
         self.assertEqual(mode(self.out), 0o700)
 
     def test_keyIsP256AndBelongsToTheCertificate(self) -> None:

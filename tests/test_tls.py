@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import attrs
 from cryptography import x509
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 from cryptography.x509.oid import NameOID
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
@@ -36,10 +37,12 @@ from twisted.python.failure import Failure
 from twisted.test.iosim import connect, makeFakeClient, makeFakeServer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
+from zope.interface.verify import verifyObject
 
 from epnet.errors import UsageError
 from epnet.handshake import certificateProblem, describeFailure
 from epnet.identity import IdentityRefused, Peer
+from epnet.interfaces import ITrust
 from epnet.pem import readCertificates, readPrivateKey
 from epnet.pki import (
     Authority,
@@ -308,18 +311,40 @@ class ConnectionTests(TLSTestCase):
             self.assertEqual((server.words(), client.words()), (words, words))
 
     def test_intermediateAuthorityIsBelievedWithoutItsRoot(self) -> None:
-        certificate = x509.CertificateBuilder(
-            issuer_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "root")]),
-            subject_name=self.authority.certificate.subject,
-            public_key=self.authority.key.public_key(),
+        _, intermediate = self.rootAndIntermediate()
+        paths = self.issue("ev")
+        trust = AuthorityTrust(Credentials.load(paths.certificate, paths.key), [intermediate])
+        self.assertConnected(*self.connect(self.server(trust), self.client(trust)))
+
+    def test_intermediateCertificateIsPresentedToWhoBelievesTheRoot(self) -> None:
+        root, intermediate = self.rootAndIntermediate()
+        paths = self.issue("ev")
+        with paths.certificate.open("ab") as file:
+            file.write(intermediate.public_bytes(Encoding.PEM))
+        paths.authority.write_bytes(root.public_bytes(Encoding.PEM))
+        trust = load(paths)
+        self.assertConnected(*self.connect(self.server(trust), self.client(trust)))
+
+    def rootAndIntermediate(self) -> tuple[x509.Certificate, x509.Certificate]:
+        """A root's certificate, and one by it for the authority that issues in these tests."""
+        rootKey = ec.generate_private_key(ec.SECP256R1())
+        rootName = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "root")])
+        builder = x509.CertificateBuilder(
+            issuer_name=rootName,
             serial_number=1,
             not_valid_before=LONG_AGO,
             not_valid_after=self.authority.certificate.not_valid_after_utc,
-            extensions=list(self.authority.certificate.extensions),
-        ).sign(ec.generate_private_key(ec.SECP256R1()), SHA256())
-        paths = self.issue("ev")
-        trust = AuthorityTrust(Credentials.load(paths.certificate, paths.key), [certificate])
-        self.assertConnected(*self.connect(self.server(trust), self.client(trust)))
+            extensions=[
+                x509.Extension(
+                    x509.BasicConstraints.oid, True, x509.BasicConstraints(True, path_length=None)
+                )
+            ],
+        )
+        root = builder.subject_name(rootName).public_key(rootKey.public_key())
+        intermediate = builder.subject_name(self.authority.certificate.subject).public_key(
+            self.authority.key.public_key()
+        )
+        return root.sign(rootKey, SHA256()), intermediate.sign(rootKey, SHA256())
 
 
 class HostNameTests(TLSTestCase):
@@ -347,6 +372,38 @@ class HostNameTests(TLSTestCase):
         for name in ("other.example", "192.0.2.2"):
             server = self.server(self.trust("router"))
             self.assertConnected(*self.connect(server, self.client(self.client_, name)))
+
+    def test_certificateWithoutAlternativeNamesServesAnyHost(self) -> None:
+        server = self.foreign(self.presentingAlternativeNames(None), isClient=False)
+        self.assertConnected(*self.connect(server, self.client(self.client_, "other.example")))
+
+    def test_certificateWithBrokenNamesIsRefused(self) -> None:
+        broken = x509.SubjectAlternativeName([x509.DNSName("not a name")])
+        server = self.foreign(self.presentingAlternativeNames(broken), isClient=False)
+        _, client = self.connect(server, self.client(self.client_, "other.example"))
+        self.assertEqual(client.words(), "its certificate cannot be read")
+
+    def presentingAlternativeNames(
+        self, names: x509.ExtensionType | None
+    ) -> Callable[[SSL.Context], object]:
+        """Configures a foreign TLS with a certificate that has just these names."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = x509.CertificateBuilder(
+            issuer_name=self.authority.certificate.subject,
+            subject_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "router")]),
+            public_key=key.public_key(),
+            serial_number=1,
+            not_valid_before=LONG_AGO,
+            not_valid_after=self.authority.certificate.not_valid_after_utc,
+        )
+        if names is not None:
+            builder = builder.add_extension(names, critical=False)
+
+        def configure(context: SSL.Context) -> None:
+            context.use_certificate(builder.sign(self.authority.key, SHA256()))
+            context.use_privatekey(key)
+
+        return configure
 
     def test_noNameIsCheckedWhenNoneIsGiven(self) -> None:
         self.assertConnected(*self.connect(self.server(self.named), self.client(self.client_)))
@@ -423,8 +480,16 @@ class AuthenticationTests(TLSTestCase):
         )
         self.assertEqual(str(error), "no certificate was presented")
 
+    def test_certificateThatCannotBeParsedIsRefused(self) -> None:
+        with patch.object(crypto.X509, "to_cryptography", side_effect=ValueError("broken")):
+            error = self.assertRaises(IdentityRefused, self.authenticate, identity="ev")
+        self.assertEqual(str(error), "the certificate cannot be read")
+
 
 class LoadTests(TLSTestCase):
+    def test_policyIsAnITrust(self) -> None:
+        verifyObject(ITrust, self.trust("ev"))
+
     def assertUsageError(self, paths: CertificatePaths, *words: str) -> None:
         error = self.assertRaises(UsageError, load, paths)
         for word in words:
@@ -481,6 +546,10 @@ class LoadTests(TLSTestCase):
             "our certificate is not from a trusted authority",
             "--authority",
         )
+
+    def test_ownCertificateMustBeReadable(self) -> None:
+        with patch("epnet.tls.readCertificate", side_effect=IdentityRefused("broken")):
+            self.assertUsageError(self.issue("ev"), "our certificate: broken")
 
     def test_keyThatOthersCanReadIsWarnedAbout(self) -> None:
         paths = self.issue("ev")

@@ -316,7 +316,9 @@ class _Host:
                 f"its certificate is not for the dialled {self.name!r}; dial IDENTITY@HOST to "
                 "expect its identity instead"
             ) from error
-        except (CertificateError, *UNPARSABLE) as error:
+        except CertificateError as error:
+            raise CertificateRefused("its certificate carries an invalid DNS name") from error
+        except UNPARSABLE as error:
             raise CertificateRefused("its certificate cannot be read") from error
 
     def _serviceID(self) -> DNS_ID | IPAddress_ID:

@@ -377,11 +377,17 @@ class HostNameTests(TLSTestCase):
         server = self.foreign(self.presentingAlternativeNames(None), isClient=False)
         self.assertConnected(*self.connect(server, self.client(self.client_, "other.example")))
 
-    def test_certificateWithBrokenNamesIsRefused(self) -> None:
-        broken = x509.SubjectAlternativeName([x509.DNSName("not a name")])
-        server = self.foreign(self.presentingAlternativeNames(broken), isClient=False)
-        _, client = self.connect(server, self.client(self.client_, "other.example"))
-        self.assertEqual(client.words(), "its certificate cannot be read")
+    def test_addressThatStandsAsADNSNameIsRefused(self) -> None:
+        mistaken = x509.SubjectAlternativeName([x509.DNSName("192.0.2.1")])
+        server = self.foreign(self.presentingAlternativeNames(mistaken), isClient=False)
+        _, client = self.connect(server, self.client(self.client_, "192.0.2.1"))
+        self.assertEqual(client.words(), "its certificate carries an invalid DNS name")
+
+    def test_certificateThatCannotBeParsedIsRefused(self) -> None:
+        server, client = self.server(self.named), self.client(self.client_, "router.example")
+        with patch.object(crypto.X509, "to_cryptography", side_effect=ValueError("broken")):
+            _, ours = self.connect(server, client)
+        self.assertEqual(ours.words(), "its certificate cannot be read")
 
     def presentingAlternativeNames(
         self, names: x509.ExtensionType | None

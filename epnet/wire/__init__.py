@@ -1,0 +1,73 @@
+"""The bytes of EP: frames and messages, in both directions.
+
+Pure: no Twisted, no clock, no I/O.  Bytes go through `FrameReader` and `decodeFrame`, messages
+through `encode`; `decode` is for the bytes of a single frame::
+
+    >>> data = encode(SupplyParameters(voltage_limit=(200, 1000), power_limit=5000))
+    >>> decode(data).message
+    SupplyParameters(voltage_limit=Bounds(min=200, max=1000), power_limit=5000)
+"""
+
+from __future__ import annotations
+
+from epnet.wire.codec import Decoded, decode, decodeFrame, encode, encodePayload
+from epnet.wire.diagnostics import Code, Diagnostic, Severity
+from epnet.wire.frames import Frame, FrameReader, Gap, encodeFrame
+from epnet.wire.kinds import InvalidValue
+from epnet.wire.messages import (
+    DemandParameters,
+    Field,
+    Message,
+    Ping,
+    SessionParameters,
+    SoftDisconnect,
+    StorageParameters,
+    SupplyParameters,
+    field,
+    message,
+)
+from epnet.wire.registry import (
+    UnknownMessage,
+    messageClass,
+    register,
+    registeredMessages,
+    registerField,
+)
+from epnet.wire.values import Bounds, Isolation, IsolationState, Mix, Price, Source
+
+__all__ = [
+    "Bounds",
+    "Code",
+    "Decoded",
+    "DemandParameters",
+    "Diagnostic",
+    "Field",
+    "Frame",
+    "FrameReader",
+    "Gap",
+    "InvalidValue",
+    "Isolation",
+    "IsolationState",
+    "Message",
+    "Mix",
+    "Ping",
+    "Price",
+    "SessionParameters",
+    "Severity",
+    "SoftDisconnect",
+    "Source",
+    "StorageParameters",
+    "SupplyParameters",
+    "UnknownMessage",
+    "decode",
+    "decodeFrame",
+    "encode",
+    "encodeFrame",
+    "encodePayload",
+    "field",
+    "message",
+    "messageClass",
+    "register",
+    "registerField",
+    "registeredMessages",
+]

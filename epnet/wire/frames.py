@@ -1,0 +1,373 @@
+"""Frames: where messages begin and end in a stream of bytes (Framing §4, wire-profile F1 to F8).
+
+A frame is an array of three: headers, message type and payload.  `FrameReader` finds frames in
+bytes that arrive in any pieces, in bounded memory and linear time, and finds the next one after
+bytes that are none.  `encodeFrame` makes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+
+from epnet.errors import UsageError
+from epnet.wire import shortest
+from epnet.wire.diagnostics import Code, Diagnostic, diagnose
+from epnet.wire.messages import RESERVED_TYPES
+from epnet.wire.walk import Fault, Head, Skimmer, parse, readHead
+
+MAGIC: Final = b"\x9a\x00\x00\x00\x03"
+"""What every frame starts with (F1)."""
+MAX_PAYLOAD: Final = 65536
+"""The largest payload that is taken unless set otherwise, in bytes (F6)."""
+MAX_HEADERS: Final = 4096
+"""The largest header map that is taken, in bytes (F6)."""
+GIVE_UP: Final = 65536
+"""How far to look for the next frame start unless set otherwise, in bytes (F7)."""
+RESERVED_HEADERS: Final = range(0x100)
+"""Header keys that nobody may use (Framing §4, F3)."""
+
+_SHORT_START: Final = 0x83
+_DRAFT: Final = b"\x9a\x00\x00\x00\x04"
+
+Headers = Mapping[int, bytes]
+
+
+@attrs.frozen
+class Frame:
+    """A frame as it came.
+
+    typeId: the message type.
+    payload: the content of the payload byte string, or None for a bare null.
+    headers: keys to CBOR items as they came, or None for a bare null.
+    offset: where it starts in the stream, in bytes.
+    length: its size in bytes.
+    diagnostics: deviations of the frame itself.
+    payloadOffset: where the content of the payload starts in the stream.
+    """
+
+    typeId: int
+    payload: bytes | None
+    headers: Headers | None = None
+    offset: int = 0
+    length: int = 0
+    diagnostics: tuple[Diagnostic, ...] = ()
+    payloadOffset: int = 0
+
+
+@attrs.frozen
+class Gap:
+    """Bytes that were no frame (F7).
+
+    offset: where they start in the stream, in bytes.
+    skipped: how many.
+    diagnostics: why they were no frame.
+    """
+
+    offset: int
+    skipped: int
+    diagnostics: tuple[Diagnostic, ...]
+
+
+class _More(Exception):
+    """The frame goes on in bytes that are not here yet."""
+
+
+class _Opening:
+    """What comes before the content of a frame's payload, read as it arrives.
+
+    All positions are in bytes from the start of the frame, which is where the buffer starts.
+
+    resume: where to look on for a frame if this is none.
+    contentAt, end: where the content of the payload starts and ends, once `read` is through.
+    """
+
+    def __init__(self, maxPayload: int) -> None:
+        self.resume = 1
+        self.deviations: list[tuple[Code, int, str]] = []
+        self.headers: Headers | None = None
+        self.typeId = 0
+        self.hasPayload = False
+        self.contentAt = 0
+        self.end = 0
+        self._at = 0
+        self._maxPayload = maxPayload
+        self._skimmer: Skimmer | None = None
+        self._steps = [self._readStart, self._readHeaders, self._readType, self._readPayload]
+
+    def read(self, buffer: bytearray) -> None:
+        """Go on reading; raises `_More` where the bytes end too early, `Fault` for no frame."""
+        while self._steps:
+            self._steps[0](buffer)
+            del self._steps[0]
+
+    def _head(self, buffer: bytearray, code: Code, expected: str) -> Head:
+        try:
+            head = readHead(buffer, self._at)
+        except Fault as fault:
+            raise Fault(code, fault.offset, f"{fault.text}; {expected} belongs here") from None
+        if head is None:
+            raise _More
+        return head
+
+    def _deviates(self, code: Code, text: str) -> None:
+        self.deviations.append((code, self._at, text))
+
+    def _readStart(self, buffer: bytearray) -> None:
+        found = bytes(buffer[self._at : self._at + len(MAGIC)])
+        if found[:1] == b"\x83":
+            self._deviates(Code.FRAME_START_SHORT, "starts with 83 instead of 9A 00 00 00 03")
+            self._at += 1
+        elif found == MAGIC:
+            self._at += len(MAGIC)
+        elif found == _DRAFT:
+            text = "a frame of the draft of April 2025 (9A 00 00 00 04)"
+            raise Fault(Code.FRAME_DRAFT, self._at, text)
+        elif MAGIC.startswith(found):
+            raise _More
+        else:
+            text = f"{found.hex(' ')} where 9a 00 00 00 03 belongs"
+            raise Fault(Code.FRAME_START, self._at, text)
+
+    def _readHeaders(self, buffer: bytearray) -> None:
+        if self._skimmer is None:
+            head = self._head(buffer, Code.FRAME_HEADERS, "null or a map of headers")
+            if buffer[self._at] == shortest.NULL[0]:
+                self._at = head.end
+                return
+            if head.major != shortest.MAP >> 5:
+                text = f"byte 0x{buffer[self._at]:02x} where null or a map of headers belongs"
+                raise Fault(Code.FRAME_HEADERS, self._at, text)
+            self._skimmer = Skimmer(self._at, self._at + MAX_HEADERS)
+        try:
+            complete = self._skimmer.advance(buffer)
+        except Fault as fault:
+            self.resume = fault.offset
+            size = fault.code is Code.FRAME_HEADERS_SIZE
+            code = Code.FRAME_HEADERS_SIZE if size else Code.FRAME_HEADERS
+            raise Fault(code, fault.offset, f"in the headers: {fault.text}") from None
+        if not complete:
+            raise _More
+        # Never look for frames in what was read as headers: the cost would not be linear.
+        self.resume = self._skimmer.at
+        self._takeHeaders(bytes(buffer[self._at : self._skimmer.at]))
+        self._at = self._skimmer.at
+
+    def _takeHeaders(self, data: bytes) -> None:
+        try:
+            item, indefinite = parse(data)
+        except Fault as fault:
+            raise Fault(Code.FRAME_HEADERS, self._at + fault.offset, fault.text) from None
+        headers = {}
+        for key, part in item.parts:
+            if not isinstance(key, int) or key < 0:
+                text = "a header key that is no unsigned integer"
+                raise Fault(Code.FRAME_HEADERS, self._at, text)
+            if key in RESERVED_HEADERS:
+                self._deviates(Code.FRAME_HEADERS_RESERVED, f"header key 0x{key:02x} is reserved")
+            headers[key] = data[part.start : part.end]
+        if not headers:
+            self._deviates(Code.FRAME_HEADERS_EMPTY, "an empty header map instead of null")
+        if indefinite == 0:
+            self._deviates(Code.FRAME_HEADERS_INDEFINITE, "a header map of indefinite length")
+        self.headers = MappingProxyType(headers)
+
+    def _readType(self, buffer: bytearray) -> None:
+        head = self._head(buffer, Code.FRAME_TYPE, "a message type")
+        if head.major != shortest.UNSIGNED or head.info not in range(27):
+            text = f"byte 0x{buffer[self._at]:02x} where a message type of 32 bits belongs"
+            raise Fault(Code.FRAME_TYPE, self._at, text)
+        self.typeId = head.argument
+        if head.info < 26:
+            text = f"a message type of {head.end - self._at} bytes instead of 5"
+            self._deviates(Code.FRAME_TYPE_SHORT, text)
+        if self.typeId in RESERVED_TYPES:
+            text = f"message type 0x{self.typeId:08x} is reserved"
+            self._deviates(Code.FRAME_TYPE_RESERVED, text)
+        self._at = head.end
+
+    def _readPayload(self, buffer: bytearray) -> None:
+        expected = "null or a byte string of definite length"
+        head = self._head(buffer, Code.FRAME_PAYLOAD, expected)
+        at, tagged = self._at, buffer[self._at] == 0xC2
+        if tagged:
+            self._at = head.end
+            head = self._head(buffer, Code.FRAME_PAYLOAD, expected)
+        if head.major == shortest.BINARY >> 5 and head.info != 31:
+            if head.argument > self._maxPayload:
+                text = f"a payload of {head.argument} bytes, the most is {self._maxPayload}"
+                raise Fault(Code.FRAME_SIZE, self._at, text)
+            self.hasPayload = True
+            self.end = head.end + head.argument
+        elif buffer[self._at] == shortest.NULL[0] and not tagged:
+            self.end = head.end
+        else:
+            text = f"byte 0x{buffer[self._at]:02x} where {expected} belongs"
+            raise Fault(Code.FRAME_PAYLOAD, self._at, text)
+        self.contentAt = head.end
+        if tagged:
+            self.deviations.append((Code.FRAME_PAYLOAD_TAG, at, "tag 2 before the payload"))
+
+
+class FrameReader:
+    """Finds the frames in a stream that arrives in any pieces (F8).
+
+    maxPayload: the largest payload that is taken, in bytes.
+    strict: whether deviations that are taken all the same are errors.
+    giveUp: how far to look for the next frame start, in bytes; None for ever.
+
+    Never holds more than one frame.
+    """
+
+    def __init__(
+        self,
+        *,
+        maxPayload: int = MAX_PAYLOAD,
+        strict: bool = False,
+        giveUp: int | None = GIVE_UP,
+    ) -> None:
+        self.lost = False
+        """Whether the reader has given up; it takes no more then (F7)."""
+        self._maxPayload = maxPayload
+        self._strict = strict
+        self._giveUp = giveUp
+        self._buffer = bytearray()
+        self._offset = 0  # of the buffer in the stream
+        self._opening = _Opening(maxPayload)
+        self._gap: tuple[int, Diagnostic] | None = None
+
+    @property
+    def skipping(self) -> bool:
+        """Whether the last bytes were no frame and the next frame start is being looked for.
+
+        True as soon as that is known; the `Gap` that tells how much was skipped comes only with
+        the next frame start.
+        """
+        return self._gap is not None
+
+    def feed(self, data: bytes) -> list[Frame | Gap]:
+        """Take more bytes of the stream; return what they complete, in order."""
+        found: list[Frame | Gap] = []
+        if self.lost:
+            return found
+        self._buffer += data
+        try:
+            while True:
+                item = self._readFrame() if self._gap is None else self._skip(*self._gap)
+                if item is not None:
+                    found.append(item)
+        except _More:
+            return found
+
+    def finish(self) -> list[Frame | Gap]:
+        """Say that the stream is over; return what is left of it, as a gap."""
+        if self.lost or (self._gap is None and not self._buffer):
+            return []
+        length = len(self._buffer)
+        if self._gap is not None:
+            offset, diagnostic = self._gap
+        else:
+            offset = self._offset
+            text = f"the bytes end inside a frame, {length} bytes after its start"
+            diagnostic = self._diagnose(Code.FRAME_TRUNCATED, offset + length, text)
+        self._gap = None
+        self._drop(length)
+        return [Gap(offset, self._offset - offset, (diagnostic,))]
+
+    def _readFrame(self) -> Frame | None:
+        """The next frame; None if what comes next is none.  Raises `_More`."""
+        if not self._buffer:
+            raise _More
+        opening = self._opening
+        try:
+            opening.read(self._buffer)
+        except Fault as fault:
+            at = self._offset + fault.offset
+            self._gap = (self._offset, self._diagnose(fault.code, at, fault.text))
+            self._drop(opening.resume)
+            return None
+        if len(self._buffer) < opening.end:
+            raise _More
+        content = bytes(self._buffer[opening.contentAt : opening.end])
+        frame = Frame(
+            typeId=opening.typeId,
+            payload=content if opening.hasPayload else None,
+            headers=opening.headers,
+            offset=self._offset,
+            length=opening.end,
+            diagnostics=tuple(
+                self._diagnose(code, self._offset + at, text)
+                for code, at, text in opening.deviations
+            ),
+            payloadOffset=self._offset + opening.contentAt,
+        )
+        self._drop(opening.end)
+        return frame
+
+    def _skip(self, offset: int, diagnostic: Diagnostic) -> Gap | None:
+        """The gap that started at that offset, where it is over.  Raises `_More`."""
+        at = self._buffer.find(MAGIC)
+        # The last bytes may be the first ones of a frame.
+        self._drop(max(0, len(self._buffer) - len(MAGIC) + 1) if at < 0 else at)
+        skipped = self._offset - offset
+        if self._giveUp is not None and skipped > self._giveUp:
+            return self._loseIt(offset, diagnostic, self._giveUp)
+        if at < 0:
+            raise _More
+        self._gap = None
+        return Gap(offset, skipped, (diagnostic,))
+
+    def _loseIt(self, offset: int, diagnostic: Diagnostic, skipped: int) -> Gap:
+        text = f"no frame start within {skipped} bytes"
+        lost = self._diagnose(Code.FRAME_LOST, offset + skipped, text)
+        self.lost = True
+        self._gap = None
+        self._buffer.clear()
+        return Gap(offset, skipped, (diagnostic, lost))
+
+    def _drop(self, count: int) -> None:
+        del self._buffer[:count]
+        self._offset += count
+        self._opening = _Opening(self._maxPayload)
+
+    def _diagnose(self, code: Code, offset: int, text: str) -> Diagnostic:
+        return diagnose(code, "frame", offset, text, self._strict)
+
+
+def encodeFrame(typeId: int, payload: bytes | None, headers: Headers | None = None) -> bytes:
+    """A frame in the form of wire-profile F1 to F5.
+
+    typeId: the message type, 0 to 0xFFFFFFFF.
+    payload: the content of the payload byte string, or None for a bare null.
+    headers: keys to CBOR items as bytes.  Reserved keys are let through, for tools that pass on
+        what they received.
+
+    Raises `UsageError` where no such frame can be made.
+    """
+    if typeId not in range(2**32):
+        raise UsageError(f"message type {typeId!r} is not a 32-bit unsigned integer")
+    body = shortest.NULL if payload is None else shortest.binary(payload)
+    return b"".join((MAGIC, _encodedHeaders(headers), b"\x1a", typeId.to_bytes(4, "big"), body))
+
+
+def _encodedHeaders(headers: Headers | None) -> bytes:
+    if not headers:
+        return shortest.NULL
+    parts = [shortest.head(shortest.MAP, len(headers))]
+    for key, raw in headers.items():
+        if not isinstance(key, int) or key not in range(2**64):
+            raise UsageError(f"header key {key!r} is not an unsigned integer")
+        try:
+            parse(raw)
+        except Fault as fault:
+            raise UsageError(
+                f"header 0x{key:02x}: {raw.hex(' ')} is not one CBOR item: {fault.text}"
+            ) from None
+        parts += (shortest.head(shortest.UNSIGNED, key), raw)
+    encoded = b"".join(parts)
+    if len(encoded) > MAX_HEADERS:
+        raise UsageError(f"the headers take {len(encoded)} bytes, the most is {MAX_HEADERS}")
+    return encoded

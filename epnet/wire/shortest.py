@@ -1,0 +1,61 @@
+"""CBOR items in the shortest form that keeps the value exact (RFC 8949 §4.1, wire-profile V1)."""
+
+from __future__ import annotations
+
+import struct
+
+UNSIGNED = 0x00
+NEGATIVE = 0x20
+BINARY = 0x40
+TEXT = 0x60
+ARRAY = 0x80
+MAP = 0xA0
+
+NULL = b"\xf6"
+TRUE = b"\xf5"
+FALSE = b"\xf4"
+
+INTEGERS = range(-(2**64), 2**64)
+"""The integers that CBOR can say without a bignum tag, which EP refuses (V1)."""
+
+_half = struct.Struct(">e")
+_single = struct.Struct(">f")
+_double = struct.Struct(">d")
+
+
+def head(major: int, argument: int) -> bytes:
+    """An item's first bytes: its major type, as in the constants above, and 0 to 2^64 - 1."""
+    if argument < 24:
+        return bytes((major | argument,))
+    if argument < 0x100:
+        return bytes((major | 24, argument))
+    if argument < 0x10000:
+        return bytes((major | 25,)) + argument.to_bytes(2, "big")
+    if argument < 0x100000000:
+        return bytes((major | 26,)) + argument.to_bytes(4, "big")
+    return bytes((major | 27,)) + argument.to_bytes(8, "big")
+
+
+def number(value: float) -> bytes:
+    """An integer of `INTEGERS`, or a finite float; integers stay integers and floats floats."""
+    if isinstance(value, int):
+        return head(UNSIGNED, value) if value >= 0 else head(NEGATIVE, -1 - value)
+    for lead, form in ((b"\xf9", _half), (b"\xfa", _single)):
+        try:
+            packed = form.pack(value)
+        except OverflowError:
+            continue
+        if form.unpack(packed)[0] == value:
+            return lead + packed
+    return b"\xfb" + _double.pack(value)
+
+
+def text(value: str) -> bytes:
+    """A text; the value must be encodable as UTF-8."""
+    data = value.encode()
+    return head(TEXT, len(data)) + data
+
+
+def binary(value: bytes) -> bytes:
+    """A byte string."""
+    return head(BINARY, len(value)) + value

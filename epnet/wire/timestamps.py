@@ -1,0 +1,59 @@
+"""Timestamps: RFC 3339 going out, and what wire-profile V4 takes coming in."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from epnet.wire.diagnostics import Code
+
+_FORM = re.compile(
+    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:(?P<separator>[Tt ])(?P<minute>[0-9]{2}:[0-9]{2})"
+    r"(?::(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]+))?)?"
+    r"(?P<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})?)?"
+)
+
+
+def formatTimestamp(moment: datetime) -> str:
+    """An aware datetime as RFC 3339, with `Z` for UTC.
+
+    Raises ValueError or OverflowError for one that RFC 3339 cannot tell.
+    """
+    offset = moment.utcoffset()
+    if offset is None:
+        raise ValueError("no time zone")
+    if offset % timedelta(minutes=1):
+        moment, offset = moment.astimezone(UTC), timedelta()
+    text = moment.replace(tzinfo=UTC).isoformat().removesuffix("+00:00")
+    if moment.microsecond:
+        text = text.rstrip("0")
+    if not offset:
+        return text + "Z"
+    sign, minutes = "-" if offset < timedelta() else "+", abs(offset) // timedelta(minutes=1)
+    return f"{text}{sign}{minutes // 60:02}:{minutes % 60:02}"
+
+
+def parseTimestamp(text: str) -> tuple[datetime, list[Code]]:
+    """An aware datetime, and in what ways the text is not plain RFC 3339.
+
+    Raises ValueError or OverflowError for a text that is no date and time.
+    """
+    match = _FORM.fullmatch(text)
+    if match is None:
+        raise ValueError("neither RFC 3339 nor near it")
+    codes = []
+    second, fraction, zone = match["second"], match["fraction"] or "", match["zone"]
+    if match["separator"] not in ("T", "t") or second is None:
+        codes.append(Code.TIMESTAMP_FORM)
+    if zone is None:
+        codes.append(Code.TIMESTAMP_ZONE)
+    leap = second == "60"
+    if leap or fraction[6:].strip("0"):
+        codes.append(Code.TIMESTAMP_PRECISION)
+    offset = "+00:00" if zone in (None, "Z", "z") else zone
+    moment = datetime.fromisoformat(
+        f"{match['date']}T{match['minute'] or '00:00'}:{'59' if leap else second or '00'}"
+        f".{'000000' if leap else fraction[:6].ljust(6, '0')}{offset}"
+    )
+    return moment + timedelta(seconds=leap), codes

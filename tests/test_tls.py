@@ -96,6 +96,19 @@ class ConnectionTests(TLSTestCase):
             "it says that our certificate has expired",
         )
 
+    def test_refusalsLeaveTheNextConnectionAlone(self) -> None:
+        factory = self.trust("router").serverFactory(self.factory, clock=self.clock)
+        stranger = initAuthority(Path(self.mktemp()), now=LONG_AGO)
+        for paths in (
+            self.issue("foreign", stranger),
+            self.issue("expired", days=10, now=LONG_AGO),
+            self.issue("both", stranger, days=10, now=LONG_AGO),
+        ):
+            server, _ = self.connect(factory.buildProtocol(None), self.foreign(Presenting(paths)))
+            self.assertIsNotNone(server.lost)
+            good = self.foreign(Presenting(self.issue("ev")))
+            self.assertConnected(*self.connect(factory.buildProtocol(None), good))
+
     def test_expiredServerIsRefused(self) -> None:
         self.assertRefused(
             self.foreign(Presenting(self.issue("r", days=10, now=LONG_AGO)), isClient=False),

@@ -1,0 +1,133 @@
+"""Consent: how much power two messages together allow (wire-profile *Consent fails safe*).
+
+Pure functions over a Supply and a Demand.  Power from X to Y is allowed only while X's Supply and
+Y's Demand are both fresh; how much is the least of all limits in the two.  Whatever is missing,
+contradictory or not understood allows nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from epnet.wire import DemandParameters, IsolationState, SupplyParameters
+
+CONSENT_LIFETIME: Final = 0.2
+"""Seconds a Supply or Demand is good for after it arrived (Framing §5.1, wire-profile S5)."""
+
+
+def blocksPower(supply: SupplyParameters | None) -> bool:
+    """Whether the isolation in a Supply forbids power: Fault, or a state that is not understood."""
+    if supply is None or supply.isolation is None:
+        return False
+    state = supply.isolation.state
+    return state == IsolationState.FAULT or state not in tuple(IsolationState)
+
+
+def offeredPower(supply: SupplyParameters, voltage: float | None = None) -> float:
+    """The most a Supply lets the other side draw, in W.
+
+    voltage: what current limits are reckoned at, in V; without it the voltage measured by the
+        supplier, then the lower end of its voltage window.
+
+    A current limit that no voltage turns into watts allows nothing, and so does a Supply that
+    gives neither a power nor a current limit.
+    """
+    if blocksPower(supply):
+        return 0.0
+    if voltage is None:
+        voltage = supply.voltage
+    if voltage is None and supply.voltage_limit is not None:
+        voltage = supply.voltage_limit.min
+    limits = []
+    if supply.power_limit is not None:
+        limits.append(supply.power_limit)
+    if supply.current_limit is not None:
+        limits.append(supply.current_limit.max * (voltage or 0.0))
+    return _least(limits)
+
+
+def requestedPower(demand: DemandParameters, voltage: float | None = None) -> float:
+    """The most a Demand asks for, in W; 0 for a reverse demand (negative current, M6).
+
+    voltage: what currents are reckoned at, in V, where the Demand itself requires none.
+
+    A current that no voltage turns into watts asks for nothing, and so does a Demand without any
+    power or current.
+    """
+    if demand.voltage is not None:
+        voltage = demand.voltage
+    limits = []
+    if demand.power_limit is not None:
+        limits.append(demand.power_limit)
+    for current in (demand.current_limit, demand.current):
+        if current is not None:
+            limits.append(current * (voltage or 0.0))
+    return _least(limits)
+
+
+def voltagesMeet(supply: SupplyParameters, demand: DemandParameters) -> bool:
+    """Whether the supplier's voltage window reaches what the demanding side needs and bears."""
+    window = supply.voltage_limit
+    if window is None:
+        return True
+    if demand.voltage is not None and not window.min <= demand.voltage <= window.max:
+        return False
+    return demand.voltage_limit is None or demand.voltage_limit >= window.min
+
+
+def allowedPower(supply: SupplyParameters | None, demand: DemandParameters | None) -> float:
+    """How much may flow from the sender of `supply` to the sender of `demand`, in W, 0 or more.
+
+    Give None for a message that is missing, no longer fresh, or void as consent.
+    """
+    if supply is None or demand is None or not voltagesMeet(supply, demand):
+        return 0.0
+    return min(offeredPower(supply, demand.voltage), requestedPower(demand))
+
+
+def withheldSupply(supply: SupplyParameters) -> SupplyParameters:
+    """The same Supply with nothing on offer: a zero grant (router design, *Consent*)."""
+    return supply.replace(power_limit=0, current_limit=(0, 0))
+
+
+def withheldDemand(demand: DemandParameters) -> DemandParameters:
+    """The same Demand, asking for nothing."""
+    return demand.replace(power_limit=0, current_limit=0, current=None)
+
+
+def _least(limits: list[float]) -> float:
+    return max(0.0, min(limits)) if limits else 0.0
+
+
+class Transfer:
+    """Whether a transfer is ongoing (wire-profile, *Sessions*).
+
+    It is, from the moment power above zero is allowed until the meter has stayed under 1 % of the
+    rating for 1 s with nothing allowed.
+
+    rating_w: the most the device or port can carry, in W, above 0.
+    """
+
+    __slots__ = ("_quietSince", "ongoing", "rating_w")
+
+    STILL_FRACTION: Final = 0.01
+    STILL_SECONDS: Final = 1.0
+
+    def __init__(self, rating_w: float) -> None:
+        self.rating_w = rating_w
+        self.ongoing = False
+        self._quietSince: float | None = None
+
+    def update(self, allowed_w: float, measured_w: float, now: float) -> bool:
+        """Take what is allowed and measured at `now` (W, s); say whether it is ongoing."""
+        if allowed_w > 0.0:
+            self.ongoing = True
+            self._quietSince = None
+        elif self.ongoing:
+            if measured_w >= self.STILL_FRACTION * self.rating_w:
+                self._quietSince = None
+            elif self._quietSince is None:
+                self._quietSince = now
+            elif now - self._quietSince >= self.STILL_SECONDS:
+                self.ongoing = False
+        return self.ongoing

@@ -1,0 +1,132 @@
+"""How much a Supply and a Demand together allow, and when a transfer is ongoing."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from epnet.consent import (
+    Transfer,
+    allowedPower,
+    blocksPower,
+    offeredPower,
+    requestedPower,
+    withheldDemand,
+    withheldSupply,
+)
+from epnet.wire import DemandParameters, Isolation, IsolationState, SupplyParameters
+
+amounts = st.none() | st.floats(0, 1e5)
+
+
+class AllowedPowerTests(SynchronousTestCase):
+    supply = SupplyParameters(voltage_limit=(200, 250), current_limit=(0, 20), power_limit=5000)
+    demand = DemandParameters(voltage=230, current_limit=16, power_limit=3000)
+
+    def test_theLeastOfAllLimits(self) -> None:
+        cases = [
+            (self.supply, self.demand, 3000),
+            (self.supply.replace(power_limit=2000), self.demand, 2000),
+            (self.supply.replace(current_limit=(0, 5)), self.demand, 1150),
+            (self.supply, self.demand.replace(power_limit=None), 3680),
+            (self.supply, self.demand.replace(current=4), 920),
+            (self.supply, DemandParameters(voltage=230, current=10), 2300),
+            (SupplyParameters(power_limit=100), DemandParameters(power_limit=80), 80),
+        ]
+        for supply, demand, expected in cases:
+            self.assertAlmostEqual(allowedPower(supply, demand), expected)
+
+    def test_nothingWithoutBoth(self) -> None:
+        self.assertEqual(allowedPower(None, self.demand), 0)
+        self.assertEqual(allowedPower(self.supply, None), 0)
+
+    def test_nothingWithoutAnyLimit(self) -> None:
+        self.assertEqual(allowedPower(SupplyParameters(voltage_limit=(200, 250)), self.demand), 0)
+        self.assertEqual(allowedPower(self.supply, DemandParameters(voltage=230)), 0)
+
+    def test_nothingWhereVoltagesDoNotMeet(self) -> None:
+        for demand in (
+            self.demand.replace(voltage=400),
+            self.demand.replace(voltage=48),
+            DemandParameters(voltage_limit=48, power_limit=3000),
+        ):
+            self.assertEqual(allowedPower(self.supply, demand), 0)
+
+    def test_aCurrentWithoutAVoltageAllowsNothing(self) -> None:
+        self.assertEqual(requestedPower(DemandParameters(current_limit=16)), 0)
+        self.assertEqual(requestedPower(DemandParameters(current_limit=16), 230), 3680)
+        self.assertEqual(offeredPower(SupplyParameters(current_limit=(0, 16), power_limit=9)), 0)
+
+    def test_currentsOfASupplyAtTheDemandedThenMeasuredThenLowestVoltage(self) -> None:
+        supply = SupplyParameters(current_limit=(0, 10), voltage=240, voltage_limit=(200, 250))
+        self.assertEqual(offeredPower(supply, 230), 2300)
+        self.assertEqual(offeredPower(supply), 2400)
+        self.assertEqual(offeredPower(supply.replace(voltage=None)), 2000)
+
+    def test_M6_reverseDemandIsNoRequest(self) -> None:
+        self.assertEqual(requestedPower(DemandParameters(voltage=230, current=-10)), 0)
+
+    def test_isolationFaultBlocks(self) -> None:
+        faulty = self.supply.replace(isolation=Isolation(IsolationState.FAULT, 10, 10))
+        self.assertTrue(blocksPower(faulty))
+        self.assertEqual(allowedPower(faulty, self.demand), 0)
+
+    def test_otherIsolationStatesDoNot(self) -> None:
+        for state in (IsolationState.UNKNOWN, IsolationState.OK, IsolationState.WARNING):
+            supply = self.supply.replace(isolation=Isolation(state, None, None))
+            self.assertEqual(allowedPower(supply, self.demand), 3000)
+
+    def test_withheldAllowsNothing(self) -> None:
+        self.assertEqual(allowedPower(withheldSupply(self.supply), self.demand), 0)
+        self.assertEqual(allowedPower(self.supply, withheldDemand(self.demand)), 0)
+
+    @given(amounts, amounts, amounts, amounts, st.none() | st.floats(-100, 1e3))
+    def test_neverAboveAnyLimitAndNeverNegative(
+        self,
+        offered: float | None,
+        offeredCurrent: float | None,
+        wanted: float | None,
+        wantedCurrent: float | None,
+        current: float | None,
+    ) -> None:
+        allowed = allowedPower(
+            SupplyParameters(
+                current_limit=None if offeredCurrent is None else (0, offeredCurrent),
+                power_limit=offered,
+            ),
+            DemandParameters(
+                voltage=230, current=current, current_limit=wantedCurrent, power_limit=wanted
+            ),
+        )
+        self.assertGreaterEqual(allowed, 0)
+        for limit in (offered, wanted):
+            self.assertLessEqual(allowed, float("inf") if limit is None else limit)
+        for amperes in (offeredCurrent, wantedCurrent, current):
+            if amperes is not None:
+                self.assertLessEqual(allowed, max(0, amperes * 230))
+
+
+class TransferTests(SynchronousTestCase):
+    def test_fromPermissionUntilQuietForASecond(self) -> None:
+        transfer = Transfer(rating_w=1000)
+        self.assertFalse(transfer.update(0, 0, 0.0))
+        self.assertTrue(transfer.update(500, 0, 1.0))
+        self.assertTrue(transfer.update(0, 500, 2.0))
+        self.assertTrue(transfer.update(0, 9.9, 3.0))
+        self.assertTrue(transfer.update(0, 9.9, 3.9))
+        self.assertFalse(transfer.update(0, 9.9, 4.0))
+
+    def test_powerThatStillFlowsKeepsItOngoing(self) -> None:
+        transfer = Transfer(rating_w=1000)
+        transfer.update(500, 500, 0.0)
+        transfer.update(0, 0, 1.0)
+        transfer.update(0, 10, 1.5)
+        self.assertTrue(transfer.update(0, 0, 2.4))
+        self.assertTrue(transfer.update(0, 0, 3.3))
+        self.assertFalse(transfer.update(0, 0, 3.4))
+
+    def test_newPermissionKeepsItOngoing(self) -> None:
+        transfer = Transfer(rating_w=1000)
+        transfer.update(500, 0, 0.0)
+        transfer.update(0, 0, 0.5)
+        transfer.update(1, 0, 1.0)
+        self.assertTrue(transfer.update(0, 0, 1.6))

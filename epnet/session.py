@@ -1,0 +1,364 @@
+"""One EP conversation, sans I/O: bytes, times and requests in; effects and the state out.
+
+A `Session` is one end of one connection.  It does no I/O and knows no clock: every input carries
+the time (seconds of one monotonic clock), and what has to be done about it comes back as a list of
+*effects* for whoever holds the socket (`epnet.protocol`).
+
+The conversation
+================
+
+1. When TLS is up, each side sends its Session Parameters without waiting (wire-profile S1,
+   Messages §4.2).  Until the peer's are here and hold against its certificate (S3), it may send
+   nothing but Session Parameters, Ping and Soft Disconnect.  Bytes that start no frame end the
+   connection at once; any other message gets a Soft Disconnect with a reason, and so does a peer
+   that has not said who it is within 5 s (S4).
+2. Then the session is *open*.  Each Supply and Demand replaces the one before and is consent for
+   200 ms after it arrived, unless one of its voltage, current, power or isolation fields was
+   invalid (S5).  Session Parameters may come again if they say the same (S2).
+3. Any frame whose payload parses shows that the link lives.  Without one for 3 s (S6), or for
+   200 ms in a transfer (S5), the peer is lost: the connection is aborted, not closed in order.
+4. Something leaves on every session at least every 100 ms, a Ping if nothing else (S7).  The
+   node's messages are due 10 times a second, 20 times in a transfer.
+5. Broken framing means a broken peer, since TLS loses no bytes: in a transfer the first structural
+   error ends the session, otherwise the tenth within 10 s (F7).  A bad payload in a good frame is
+   reported and voids consent, no more.
+6. Leaving on purpose (S10): first the transfer drains, at most 3 s, then a Soft Disconnect with a
+   reason goes out, then the connection is closed in order, by force after 2 s.  A peer that sends
+   a Soft Disconnect is gone at once.
+7. However it ends, the session says so exactly once, with one `Ending`; from then on it consents
+   to nothing and sends nothing.
+
+The states and what leads from one to the next are in `epnet.lifecycle`; what each kind of message
+does is one table in this file.  Deadlines are looked at by `advance`, which the owner calls every
+few milliseconds: no message ever starts or resets a timer.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import ClassVar, Final, TypeVar
+
+import attrs
+
+from epnet.consent import CONSENT_LIFETIME
+from epnet.errors import PeerError
+from epnet.identity import Peer
+from epnet.lifecycle import Conversation, Deviation, Effect, Phase, Received, Write, lifecycle
+from epnet.wire import (
+    DemandParameters,
+    Frame,
+    FrameReader,
+    Gap,
+    Message,
+    Ping,
+    SessionParameters,
+    SoftDisconnect,
+    SupplyParameters,
+    decodeFrame,
+    encode,
+)
+
+LEAVING_SECONDS: Final = 2.0
+"""How long the orderly close of the connection may take before it is aborted."""
+DRAINING_SECONDS: Final = 3.0
+"""How long a transfer may take to drain before the session is left all the same."""
+GAPS_ALLOWED: Final = 10
+"""The structural error within `GAPS_SECONDS`, outside a transfer, that ends a session (F7)."""
+GAPS_SECONDS: Final = 10.0
+SLACK: Final = 0.005
+"""How much before its time a frame may go out, so that sweeps and periods stay in step."""
+
+M = TypeVar("M", bound=Message)
+Authenticate = Callable[[SessionParameters], Peer]
+
+
+@attrs.frozen
+class SessionSettings:
+    """The times of a session, in seconds, and its limits.
+
+    publish: between the node's messages outside a transfer, 0.01 to 1 (Framing §5.1).
+    publishInTransfer: the same in a transfer, 0.01 to 0.066 (S7).
+    keepAlive: the longest time without sending any frame (S7).
+    loss: the longest silence in a transfer, 0.2; up to 0.4 for slow peers (S5).
+    idleLoss: the longest silence outside transfers, 3 to 30 (S6).
+    greeting: the time for the peer's Session Parameters (S4).
+    handshake: the time for the TLS handshake (S4).
+    maxPayload: the largest payload accepted, in bytes (F6).
+    """
+
+    publish: float = 0.1
+    publishInTransfer: float = 0.05
+    keepAlive: float = 0.1
+    loss: float = 0.2
+    idleLoss: float = 3.0
+    greeting: float = 5.0
+    handshake: float = 10.0
+    maxPayload: int = 65536
+
+
+@attrs.frozen
+class _Lease:
+    """The newest Supply or Demand: consent until it is too old; None where it was void."""
+
+    message: Message | None
+    arrived: float
+
+
+class Session:
+    """One end of one EP conversation.
+
+    parameters: what we say of ourselves.
+    authenticate: holds the peer's Session Parameters against its certificate; gives the validated
+        peer or raises `PeerError` with the reason.
+    now: when the connection was made, in s.
+    settings: times and limits.
+
+    Every method that takes an input returns the effects to carry out, in order.
+    """
+
+    def __init__(
+        self,
+        parameters: SessionParameters,
+        authenticate: Authenticate,
+        now: float,
+        settings: SessionSettings | None = None,
+    ) -> None:
+        self.settings = settings or SessionSettings()
+        self.peer: Peer | None = None
+        self.latest: dict[type[Message], Message] = {}
+        self._it = Conversation(parameters)
+        self._lifecycle = lifecycle(self._it)
+        self._authenticate = authenticate
+        self._reader = FrameReader(maxPayload=self.settings.maxPayload)
+        self._leases: dict[type[Message], _Lease] = {}
+        self._gaps: deque[float] = deque(maxlen=GAPS_ALLOWED)
+        self._phaseSeen = self._it.phase
+        self._phaseSince = now
+        self._heardAt = now
+        self._sentAt = now
+        self._publishAt = now
+
+    # What one may ask
+
+    @property
+    def phase(self) -> Phase:
+        """Where in its life the session is."""
+        return self._it.phase
+
+    @property
+    def transferring(self) -> bool:
+        """Whether a transfer is ongoing."""
+        return self._it.transferring
+
+    @property
+    def publishing(self) -> bool:
+        """Whether the node's messages may be sent: open, or draining."""
+        return self._it.phase in (Phase.OPEN, Phase.DRAINING)
+
+    def consent(self, kind: type[M], now: float) -> M | None:
+        """The peer's newest message of that kind while it is consent, else None (S5)."""
+        lease = self._leases.get(kind)
+        if lease is None or now - lease.arrived >= CONSENT_LIFETIME or not self.publishing:
+            return None
+        return lease.message  # type: ignore[return-value]  # stored under its own type
+
+    def consentExpires(self, kind: type[Message]) -> float:
+        """When the peer's newest message of that kind stops being consent, in s; 0 without one."""
+        lease = self._leases.get(kind)
+        return lease.arrived + CONSENT_LIFETIME if lease else 0.0
+
+    def publishDue(self, now: float) -> bool:
+        """Whether it is time for the node's messages."""
+        return self.publishing and now + SLACK >= self._publishAt
+
+    # Inputs
+
+    def secured(self, now: float) -> list[Effect]:
+        """TLS is up."""
+        self._lifecycle.secured()
+        return self._effects(now)
+
+    def dataReceived(self, data: bytes, now: float) -> list[Effect]:
+        """Bytes arrived, in any pieces."""
+        if self._it.phase not in _ALIVE:
+            return []
+        for item in self._reader.feed(data):
+            if isinstance(item, Frame):
+                self._frameReceived(item, now)
+            else:
+                self._gapFound(item, now)
+            if self._it.phase not in _ALIVE:
+                break
+        if self._reader.skipping or self._reader.lost:
+            self._framingBroken()
+        return self._effects(now)
+
+    def publish(self, messages: Iterable[Message], now: float) -> list[Effect]:
+        """Send the node's messages in one piece, a Ping for none; the next are due a period on."""
+        if self.publishing:
+            data = b"".join(map(encode, messages)) or encode(Ping())
+            self._it.effects.append(Write(data))
+        settings = self.settings
+        period = settings.publishInTransfer if self.transferring else settings.publish
+        # On the grid of the period where we are on time; no burst after a stall.
+        self._publishAt = max(self._publishAt + period, now + period / 2)
+        return self._effects(now)
+
+    def setTransferring(self, ongoing: bool, now: float) -> list[Effect]:
+        """Whether a transfer is ongoing: sets the pace and the patience."""
+        if ongoing and not self._it.transferring:
+            self._publishAt = min(self._publishAt, now + self.settings.publishInTransfer)
+        self._it.transferring = ongoing
+        if not ongoing and self._it.phase is Phase.DRAINING:
+            self._lifecycle.drained()
+        return self._effects(now)
+
+    def leave(self, reason: str, reconnect: bool | None, now: float) -> list[Effect]:
+        """End the session on purpose."""
+        self._lifecycle.leave(reason, reconnect)
+        if not self._it.transferring:
+            self._lifecycle.drained()
+        return self._effects(now)
+
+    def refuse(self, reason: str, now: float) -> list[Effect]:
+        """End the session because of something the peer is or did."""
+        self._lifecycle.refused(reason)
+        return self._effects(now)
+
+    def disconnected(self, reason: str, now: float) -> list[Effect]:
+        """The connection is gone."""
+        self._lifecycle.disconnected(reason)
+        return self._effects(now)
+
+    def advance(self, now: float) -> list[Effect]:
+        """Look at the deadlines."""
+        self._DEADLINES[self._it.phase](self, now)
+        silent = now + SLACK - self._sentAt >= self.settings.keepAlive
+        if silent and self._it.phase in _ALIVE and not self.publishDue(now):
+            self._it.write(Ping())
+        return self._effects(now)
+
+    # Frames and messages
+
+    def _frameReceived(self, frame: Frame, now: float) -> None:
+        decoded = decodeFrame(frame)
+        self._it.effects.extend(map(Deviation, decoded.diagnostics))
+        message = decoded.message
+        if message is None:
+            return
+        self._heardAt = now
+        kind = type(message)
+        if self._it.phase is Phase.GREETING and kind not in _GREETINGS:
+            self._lifecycle.refused(f"{kind.__name__} before Session Parameters")
+            return
+        if kind in _CONSENTS:
+            self._leases[kind] = _Lease(None if decoded.voidsConsent else message, now)
+        handler = self._HANDLERS.get(kind, Session._forwardToNode)
+        handler(self, message)
+
+    def _sessionParametersReceived(self, message: Message) -> None:
+        assert isinstance(message, SessionParameters)
+        try:
+            peer = self._authenticate(message)
+        except PeerError as error:
+            self._lifecycle.refused(str(error))
+            return
+        if self.peer is None:
+            self.peer = peer
+            self._lifecycle.accepted(peer)
+        elif _whoItIs(peer) == _whoItIs(self.peer):
+            self.peer = peer
+        else:
+            self._lifecycle.refused("Session Parameters name somebody else than before")
+
+    def _softDisconnectReceived(self, message: Message) -> None:
+        assert isinstance(message, SoftDisconnect)
+        self._lifecycle.peerLeft(message)
+
+    def _forwardToNode(self, message: Message) -> None:
+        if self.publishing:
+            self.latest[type(message)] = message
+            self._it.effects.append(Received(message))
+
+    def _ignore(self, message: Message) -> None:
+        pass
+
+    _HANDLERS: ClassVar[dict[type[Message], Callable[[Session, Message], None]]] = {
+        Ping: _ignore,
+        SessionParameters: _sessionParametersReceived,
+        SoftDisconnect: _softDisconnectReceived,
+    }
+
+    def _gapFound(self, gap: Gap, now: float) -> None:
+        self._it.effects.extend(map(Deviation, gap.diagnostics))
+        self._framingBroken()
+        self._gaps.append(now)
+        if len(self._gaps) == GAPS_ALLOWED and now - self._gaps[0] <= GAPS_SECONDS:
+            self._lifecycle.lost(f"broken framing {GAPS_ALLOWED} times in {GAPS_SECONDS:g} s")
+
+    def _framingBroken(self) -> None:
+        """There are bytes that are no frame; the stream may or may not recover."""
+        if self._it.phase is Phase.GREETING:
+            self._lifecycle.lost("its first bytes start no EP frame")
+        elif self._it.transferring:
+            self._lifecycle.lost("broken framing in a transfer")
+        elif self._reader.lost:
+            self._lifecycle.lost("no EP frame in all that it sends")
+
+    # Deadlines
+
+    def _checkHandshake(self, now: float) -> None:
+        if now - self._phaseSince >= self.settings.handshake:
+            self._lifecycle.lost(f"no TLS handshake within {self.settings.handshake:g} s")
+
+    def _checkGreeting(self, now: float) -> None:
+        if now - self._phaseSince >= self.settings.greeting:
+            self._lifecycle.refused(f"no Session Parameters within {self.settings.greeting:g} s")
+
+    def _checkLink(self, now: float) -> None:
+        settings = self.settings
+        patience = settings.loss if self._it.transferring else settings.idleLoss
+        if now - self._heardAt >= patience:
+            where = " in a transfer" if self._it.transferring else ""
+            self._lifecycle.lost(f"silent for {(now - self._heardAt) * 1000:.0f} ms{where}")
+
+    def _checkDraining(self, now: float) -> None:
+        self._checkLink(now)
+        if now - self._phaseSince >= DRAINING_SECONDS:
+            self._lifecycle.drained()
+
+    def _checkLeaving(self, now: float) -> None:
+        if now - self._phaseSince >= LEAVING_SECONDS:
+            self._lifecycle.lost("the connection did not close in order")
+
+    def _checkNothing(self, now: float) -> None:
+        pass
+
+    _DEADLINES: ClassVar[dict[Phase, Callable[[Session, float], None]]] = {
+        Phase.CONNECTING: _checkHandshake,
+        Phase.GREETING: _checkGreeting,
+        Phase.OPEN: _checkLink,
+        Phase.DRAINING: _checkDraining,
+        Phase.LEAVING: _checkLeaving,
+        Phase.CLOSED: _checkNothing,
+    }
+
+    def _effects(self, now: float) -> list[Effect]:
+        """Hand over what has been recorded since the last time, and note what it means."""
+        effects, self._it.effects = self._it.effects, []
+        if any(isinstance(effect, Write) for effect in effects):
+            self._sentAt = now
+        if self._it.phase is not self._phaseSeen:
+            self._phaseSeen = self._it.phase
+            self._phaseSince = now
+        return effects
+
+
+_GREETINGS = frozenset({SessionParameters, Ping, SoftDisconnect})
+_CONSENTS = frozenset({SupplyParameters, DemandParameters})
+_ALIVE = frozenset({Phase.GREETING, Phase.OPEN, Phase.DRAINING})
+
+
+def _whoItIs(peer: Peer) -> tuple[str, str | None, str | None]:
+    return peer.identity, peer.tenant, peer.provider

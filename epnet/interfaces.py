@@ -21,14 +21,23 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import attrs
+from twisted.internet.interfaces import IProtocolFactory
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
+    from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint, ITransport
+    from twisted.python.failure import Failure
 
     from epnet.identity import Peer
-    from epnet.session import Ending
-    from epnet.wire import DemandParameters, Message, StorageParameters, SupplyParameters
+    from epnet.lifecycle import Ending
+    from epnet.protocol import EPProtocol
+    from epnet.wire import (
+        DemandParameters,
+        Message,
+        SessionParameters,
+        StorageParameters,
+        SupplyParameters,
+    )
 
 
 @attrs.frozen
@@ -152,8 +161,8 @@ class ILink(Interface):
     def demand() -> DemandParameters | None:
         """The peer's Demand, if it is fresh and good as consent (wire-profile S5), else None."""
 
-    def consentExpires() -> float:
-        """When the fresh Supply and Demand stop being consent: the earlier of the two, in s."""
+    def consentExpires(kind: type[Message]) -> float:
+        """When the peer's newest message of that kind stops being consent, in s."""
 
     def latest(kind: type[Message]) -> Message | None:
         """The peer's newest message of that kind, however old: to show, never to act on."""
@@ -192,28 +201,34 @@ class INode(Interface):
         """The session is over.  A transfer on it is shut down before this returns."""
 
 
-class IRole(Interface):
+class IRole(IProtocolFactory):
     """How a device takes part in connections (Ethernet/TCP §2): a protocol factory."""
 
     node = Attribute("The `INode` behind the connections.")
     trust = Attribute("The `ITrust` policy for the connections.")
 
+    def authenticate(parameters: SessionParameters, protocol: EPProtocol) -> Peer:
+        """Validate the peer of a connection (wire-profile S3).
+
+        Raises `epnet.errors.PeerError` whose text is fit for the log and a Soft Disconnect.
+        """
+
+    def sessionEnded(protocol: EPProtocol, ending: Ending) -> None:
+        """A conversation is over, whether or not its session had been opened."""
+
 
 class IClient(IRole):
-    """Dials its upstream devices and keeps the connections up."""
+    """Dials an upstream device and keeps the connection up."""
 
-    def redialDelay(ending: Ending | None) -> float:
-        """Seconds to wait before dialling again after a session that ended so.
+    def expected() -> str | None:
+        """The identity the upstream device must show, None for any that is trusted."""
 
-        None: no session came about.  (wire-profile M3)
-        """
+    def redialDelay() -> float:
+        """Seconds to wait before dialling again, by how the last attempt ended (wire-profile M3)."""
 
 
 class IServer(IRole):
-    """Listens and accepts connections from downstream devices."""
-
-    def accepts(address: object) -> bool:
-        """Whether a new connection from that address may proceed to the TLS handshake."""
+    """Accepts connections from downstream devices."""
 
 
 class IPeer(IClient, IServer):
@@ -223,8 +238,24 @@ class IPeer(IClient, IServer):
 class ITrust(Interface):
     """A trust policy (Framing §2, wire-profile *Trust policies*)."""
 
-    def authenticate(parameters: object, transport: object, *, expected: str | None) -> Peer:
+    def authenticate(
+        parameters: SessionParameters, transport: ITransport, *, expected: str | None
+    ) -> Peer:
         """Hold Session Parameters against the certificate of the connection.
 
         Raises `epnet.errors.PeerError` whose text is fit for the log and a Soft Disconnect.
         """
+
+    def serverFactory(wrapped: IProtocolFactory) -> IProtocolFactory:
+        """Put TLS 1.3 under a factory that listens."""
+
+    def clientEndpoint(
+        endpoint: IStreamClientEndpoint, hostname: str | None
+    ) -> IStreamClientEndpoint:
+        """Put TLS 1.3 on an endpoint to dial.
+
+        hostname: the DNS name or IP address the certificate must match, None for no such check.
+        """
+
+    def describeFailure(failure: Failure) -> str:
+        """Why a connection failed or was lost, in an operator's words."""

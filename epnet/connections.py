@@ -1,0 +1,222 @@
+"""All the connections of one node: its pulse, the register of its peers, and redialling.
+
+`Connections` holds every live protocol of a node, whichever side dialled.  Every 20 ms it looks at
+all deadlines in one sweep, then lets the node act on what expired, then lets publications go out:
+no connection has a timer of its own, and no message touches one.
+
+`upstream` keeps one dialled connection up, with the patience of a `Backoff`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from twisted.application.internet import ClientService
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from epnet.errors import PeerError
+from epnet.identity import Peer
+from epnet.interfaces import INode
+from epnet.lifecycle import Cause, Ending
+from epnet.wire import Diagnostic
+
+if TYPE_CHECKING:
+    from epnet.factory import EPClientFactory
+    from epnet.protocol import EPProtocol
+
+SWEEP_SECONDS: Final = 0.02
+LATE_SWEEPS: Final = 3
+"""Sweeps at once (40 ms late) after which all sockets are read before anyone is judged (S12)."""
+STOP_SECONDS: Final = 4.0
+"""How long the orderly end of all sessions may take when the node stops."""
+MAX_STRANGERS: Final = 64
+"""Connections that have not yet shown who they are; beyond it the oldest makes room (S4)."""
+
+
+class AlreadyConnected(PeerError):
+    """A second connection with a peer whose first one lives (Ethernet/TCP §2)."""
+
+
+class Connections(Service):
+    """Every live connection of one node.
+
+    node: what stands behind them.
+    clock: the one clock.
+    deviations: how often each diagnostic code came up.
+    """
+
+    log = Logger()
+
+    def __init__(self, node: INode, clock: IReactorTime) -> None:
+        self.node = node
+        self.clock = clock
+        self.deviations: Counter[str] = Counter()
+        self._protocols: dict[EPProtocol, None] = {}
+        self._sweep: LoopingCall = LoopingCall.withCount(self._swept)
+        self._sweep.clock = clock
+        self._stalled = False
+        self._emptied: Deferred[None] | None = None
+
+    def __iter__(self) -> Iterator[EPProtocol]:
+        """The live protocols, oldest first."""
+        return iter(tuple(self._protocols))
+
+    def seconds(self) -> float:
+        """The time of the one clock, in s."""
+        return self.clock.seconds()
+
+    # The service
+
+    def startService(self) -> None:
+        """Begin to sweep."""
+        super().startService()
+        self._sweep.start(SWEEP_SECONDS, now=False)
+
+    def stopService(self) -> Deferred[None]:
+        """Leave every session in order, `reconnect` true; fires when all are gone."""
+        super().stopService()
+        self._emptied = Deferred()
+        for protocol in self:
+            protocol.disconnect("shutting down", reconnect=True)
+        deadline = self.clock.callLater(STOP_SECONDS, self._abortAll)
+
+        def stopped(_: None) -> None:
+            if deadline.active():
+                deadline.cancel()
+            if self._sweep.running:
+                self._sweep.stop()
+
+        self._emptied.addCallback(stopped)
+        self._tellIfEmpty()
+        return self._emptied
+
+    def _abortAll(self) -> None:
+        for protocol in self:
+            protocol.transport.abortConnection()
+
+    def _tellIfEmpty(self) -> None:
+        if self._emptied is not None and not self._protocols and not self._emptied.called:
+            self._emptied.callback(None)
+
+    # The register
+
+    def add(self, protocol: EPProtocol) -> None:
+        """A connection was made; the oldest stranger makes room where there are too many."""
+        self._protocols[protocol] = None
+        strangers = [each for each in self if each.session.peer is None]
+        if len(strangers) > MAX_STRANGERS:
+            strangers[0].refuse("too many connections that have not said who they are")
+
+    def discard(self, protocol: EPProtocol) -> None:
+        """A connection is gone."""
+        self._protocols.pop(protocol, None)
+        self._tellIfEmpty()
+
+    def admit(self, peer: Peer, protocol: EPProtocol) -> Peer:
+        """Let a validated peer in, or raise `PeerError`: ourselves, or connected already."""
+        if peer.identity == self.node.parameters.identity:
+            raise PeerError(f"it calls itself {peer.identity}, which is our own identity")
+        for other in self:
+            if other is not protocol and other.session.publishing:
+                if other.peer.identity == peer.identity:
+                    raise AlreadyConnected(f"{peer.identity} is connected already")
+        return peer
+
+    def deviation(self, protocol: EPProtocol, diagnostic: Diagnostic) -> None:
+        """Count a deviation from the specs; the first of its kind is logged."""
+        self.deviations[diagnostic.code] += 1
+        if self.deviations[diagnostic.code] == 1:
+            self.log.warn(
+                "{address} deviates from the specs: {diagnostic.text} ({diagnostic.code} at"
+                " {diagnostic.path}); counted from now on",
+                address=protocol.address,
+                diagnostic=diagnostic,
+            )
+
+    # The pulse
+
+    def _swept(self, sweeps: int) -> None:
+        # After a stall of our own, what has arrived meanwhile is still in the sockets: the reactor
+        # reads them before the next sweep.  That one judges in any case.
+        self._stalled = sweeps >= LATE_SWEEPS and not self._stalled
+        if not self._stalled:
+            self._pulse()
+
+    def _pulse(self) -> None:
+        now = self.seconds()
+        for protocol in self:
+            self._guarded(protocol, protocol.advance, now)
+        self.node.advance(now)
+        for protocol in self:
+            self._guarded(protocol, protocol.publishIfDue, now)
+
+    def _guarded(self, protocol: EPProtocol, call: Callable[[float], None], now: float) -> None:
+        """A bug in one protocol's hooks ends that connection, never the pulse of the others."""
+        try:
+            call(now)
+        except Exception:
+            self.log.failure("closing {address}: error in our own code", address=protocol.address)
+            protocol.transport.abortConnection()
+
+
+class Backoff:
+    """How long to wait before dialling again (wire-profile M3).
+
+    At once after a transfer was lost.  Otherwise from 100 ms, doubling to 30 s, with jitter; anew
+    from 100 ms after a session that lasted a minute, or that the peer ended with `reconnect` true.
+    Where the peer said `reconnect` false: 5 min, doubling to 1 h.
+
+    jitter: gives a factor for each delay; by default between 0.5 and 1.
+    """
+
+    FIRST: Final = 0.1
+    LONGEST: Final = 30.0
+    UNWANTED_FIRST: Final = 300.0
+    UNWANTED_LONGEST: Final = 3600.0
+    STABLE_SECONDS: Final = 60.0
+
+    def __init__(self, jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.0)) -> None:
+        self._jitter = jitter
+        self._next = self.FIRST
+        self._nextUnwanted = self.UNWANTED_FIRST
+
+    def delay(self, ending: Ending | None, lasted: float) -> float:
+        """Seconds to wait after a session that ended so (None: none came about).
+
+        lasted: how long the session was open, in s.
+        """
+        if lasted >= self.STABLE_SECONDS:
+            self._next = self.FIRST
+            self._nextUnwanted = self.UNWANTED_FIRST
+        if ending is not None and ending.wasOpen:
+            if ending.cause is Cause.LOST and ending.inTransfer:
+                return 0.0
+            if ending.cause is Cause.PEER_LEFT and ending.reconnect is False:
+                delay, self._nextUnwanted = (
+                    self._nextUnwanted,
+                    min(self._nextUnwanted * 2, self.UNWANTED_LONGEST),
+                )
+                return delay
+            if ending.reconnect is True:
+                self._next = self.FIRST
+        delay, self._next = self._next, min(self._next * 2, self.LONGEST)
+        return delay * self._jitter()
+
+
+def upstream(
+    endpoint: IStreamClientEndpoint, factory: EPClientFactory, clock: IReactorTime
+) -> ClientService:
+    """A service that keeps a connection to an upstream device up (Ethernet/TCP §2).
+
+    endpoint: where to dial, TLS included.
+    """
+    return ClientService(
+        endpoint, factory, retryPolicy=lambda _attempts: factory.redialDelay(), clock=clock
+    )

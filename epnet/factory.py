@@ -1,0 +1,113 @@
+"""The three roles as Twisted factories: who dials, who listens (Ethernet/TCP §2).
+
+A factory makes an `EPProtocol` for each connection of one node.  `EPServerFactory` is for
+listening, `EPClientFactory` for dialling, `EPPeerFactory` for a device that does both.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.protocol import Factory
+from zope.interface import implementer
+
+from epnet.connections import Backoff
+from epnet.interfaces import IClient, IPeer, IRole, IServer
+from epnet.lifecycle import Ending
+from epnet.protocol import EPProtocol
+from epnet.session import SessionSettings
+
+if TYPE_CHECKING:
+    from epnet.connections import Connections
+    from epnet.identity import Peer
+    from epnet.interfaces import INode, ITrust
+    from epnet.wire import SessionParameters
+
+
+@implementer(IRole)
+class EPFactory(Factory):
+    """What the three roles have in common.
+
+    connections: all connections of the node, shared by its factories.
+    trust: whom to believe.
+    sessionSettings: times and limits of each session.
+    """
+
+    protocol = EPProtocol
+    noisy = False
+
+    def __init__(
+        self,
+        connections: Connections,
+        trust: ITrust,
+        sessionSettings: SessionSettings | None = None,
+    ) -> None:
+        self.connections = connections
+        self.trust = trust
+        self.sessionSettings = sessionSettings or SessionSettings()
+
+    @property
+    def node(self) -> INode:
+        """What stands behind the connections."""
+        return self.connections.node
+
+    def authenticate(self, parameters: SessionParameters, protocol: EPProtocol) -> Peer:
+        """Validate a peer (wire-profile S3); raises `epnet.errors.PeerError` with the reason."""
+        peer = self.trust.authenticate(parameters, protocol.transport, expected=self.expected())
+        return self.connections.admit(peer, protocol)
+
+    def expected(self) -> str | None:
+        """The identity the peer must have, None for any."""
+        return None
+
+    def sessionEnded(self, protocol: EPProtocol, ending: Ending) -> None:
+        """A conversation is over, whether or not its session had been opened."""
+
+
+@implementer(IServer)
+class EPServerFactory(EPFactory):
+    """Accepts connections from downstream devices."""
+
+
+@implementer(IClient)
+class EPClientFactory(EPFactory):
+    """Dials one upstream device.
+
+    identity: the identity it must show; None for any that the trust policy believes.
+    backoff: how long to wait before dialling again.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        trust: ITrust,
+        sessionSettings: SessionSettings | None = None,
+        *,
+        identity: str | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        super().__init__(connections, trust, sessionSettings)
+        self._identity = identity
+        self._backoff = backoff or Backoff()
+        self._lastEnding: Ending | None = None
+        self._lasted = 0.0
+
+    def expected(self) -> str | None:
+        """The identity the upstream device must have, None for any."""
+        return self._identity
+
+    def sessionEnded(self, protocol: EPProtocol, ending: Ending) -> None:
+        """Remember how it ended, for the next call."""
+        self._lastEnding = ending
+        self._lasted = protocol.openFor()
+
+    def redialDelay(self) -> float:
+        """Seconds to wait before dialling again, by how the last attempt ended."""
+        ending, self._lastEnding = self._lastEnding, None
+        lasted, self._lasted = self._lasted, 0.0
+        return self._backoff.delay(ending, lasted)
+
+
+@implementer(IPeer)
+class EPPeerFactory(EPClientFactory):
+    """Dials and accepts: both ends are equal, each a server and a client."""

@@ -1,0 +1,252 @@
+"""An EP session on a Twisted transport: the protocol that integrations subclass.
+
+`EPProtocol` feeds a sans-I/O `epnet.session.Session` with bytes and times, carries out the effects
+it gives back, and stands as the `ILink` before the node.  Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer, ITCPTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from epnet.interfaces import ILink
+from epnet.lifecycle import (
+    Cause,
+    Deviation,
+    Draining,
+    Effect,
+    Ended,
+    Ending,
+    Hangup,
+    Opened,
+    Received,
+    Write,
+)
+from epnet.session import Session
+from epnet.wire import DemandParameters, Message, SessionParameters, SupplyParameters
+
+if TYPE_CHECKING:
+    from epnet.factory import EPFactory
+    from epnet.identity import Peer
+
+
+@implementer(ILink, IHandshakeListener, IPushProducer)
+class EPProtocol(Protocol):
+    """One EP connection.
+
+    Subclass it to see messages as they come: override `sessionOpened`, `messageReceived`,
+    `publications` or `sessionClosed`, and call up.  As they stand, they pass on to the node of
+    the factory.
+
+    session: the conversation, once connected.
+    address: the peer's address, for people.
+    """
+
+    log = Logger()
+    factory: EPFactory
+    session: Session
+
+    def __init__(self) -> None:
+        self.address = "an unknown address"
+        self._paused = False
+        self._openedAt: float | None = None
+        self._effects: deque[Effect] = deque()
+        self._carrying = False
+
+    # What integrations override
+
+    def sessionOpened(self) -> None:
+        """Both sides are validated."""
+        self.factory.node.sessionOpened(self)
+
+    def messageReceived(self, message: Message) -> None:
+        """A Supply, Demand, Storage or unknown message arrived."""
+        self.factory.node.messageReceived(self, message)
+
+    def publications(self) -> Iterable[Message]:
+        """The messages to send now; asked for 10 times a second, 20 in a transfer."""
+        return self.factory.node.publications(self)
+
+    def sessionClosed(self, ending: Ending) -> None:
+        """The session, once opened, is over."""
+        self.factory.node.sessionClosed(self, ending)
+
+    # ILink
+
+    @property
+    def peer(self) -> Peer:
+        """The validated peer; only asked for while the session is or was open."""
+        assert self.session.peer is not None
+        return self.session.peer
+
+    def supply(self) -> SupplyParameters | None:
+        """The peer's Supply while it is consent."""
+        return self.session.consent(SupplyParameters, self._now())
+
+    def demand(self) -> DemandParameters | None:
+        """The peer's Demand while it is consent."""
+        return self.session.consent(DemandParameters, self._now())
+
+    def consentExpires(self, kind: type[Message]) -> float:
+        """When the peer's newest message of that kind stops being consent, in s."""
+        return self.session.consentExpires(kind)
+
+    def latest(self, kind: type[Message]) -> Message | None:
+        """The peer's newest message of that kind, however old."""
+        return self.session.latest.get(kind)
+
+    def publishNow(self) -> None:
+        """Send the node's messages at once, unless the peer is slow to read: then soon."""
+        if self.session.publishing and not self._paused:
+            self._carryOut(self.session.publish(self.publications(), self._now()))
+
+    def setTransferring(self, ongoing: bool) -> None:
+        """Say whether a transfer is ongoing."""
+        if ongoing is not self.session.transferring:
+            self._carryOut(self.session.setTransferring(ongoing, self._now()))
+
+    def disconnect(self, reason: str, reconnect: bool | None = None) -> None:
+        """End the session on purpose."""
+        self._carryOut(self.session.leave(reason, reconnect, self._now()))
+
+    def refuse(self, reason: str) -> None:
+        """End the session because of something the peer is or did."""
+        self._carryOut(self.session.refuse(reason, self._now()))
+
+    def openFor(self) -> float:
+        """How long the session has been open, in s; 0 where it never was."""
+        return 0.0 if self._openedAt is None else self._now() - self._openedAt
+
+    # What the sweep calls
+
+    def advance(self, now: float) -> None:
+        """Look at the deadlines."""
+        self._carryOut(self.session.advance(now))
+
+    def publishIfDue(self, now: float) -> None:
+        """Publish if it is time; never while the peer does not read: the newest will do (S8)."""
+        if self.session.publishDue(now):
+            self.publishNow()
+
+    # Twisted's calls
+
+    def connectionMade(self) -> None:
+        """A connection; TLS is still to come."""
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+        peer = self.transport.getPeer()
+        self.address = f"{peer.host}:{peer.port}" if hasattr(peer, "host") else str(peer)
+        self.transport.registerProducer(self, True)
+        parameters = self.factory.node.parameters.replace(session=str(uuid.uuid4()))
+        self.session = Session(
+            parameters, self._authenticate, self._now(), self.factory.sessionSettings
+        )
+        self.factory.connections.add(self)
+
+    def handshakeCompleted(self) -> None:
+        """TLS is up."""
+        self._carryOut(self.session.secured(self._now()))
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes from the peer."""
+        self._carryOut(self.session.dataReceived(data, self._now()))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection is gone."""
+        self.factory.connections.discard(self)
+        text = self.factory.trust.describeFailure(reason)
+        self._carryOut(self.session.disconnected(text, self._now()))
+
+    def pauseProducing(self) -> None:
+        """The peer reads too slowly: hold publications back."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """The peer has caught up."""
+        self._paused = False
+
+    def stopProducing(self) -> None:
+        """The transport is going away; its connectionLost says so."""
+
+    # Effects
+
+    def _now(self) -> float:
+        return self.factory.connections.seconds()
+
+    def _authenticate(self, parameters: SessionParameters) -> Peer:
+        return self.factory.authenticate(parameters, self)
+
+    def _carryOut(self, effects: list[Effect]) -> None:
+        """Carry effects out in the order they arose, also those that arise on the way."""
+        self._effects.extend(effects)
+        if self._carrying:
+            return
+        self._carrying = True
+        try:
+            while self._effects:
+                effect = self._effects.popleft()
+                self._EFFECTS[type(effect)](self, effect)
+        finally:
+            self._carrying = False
+
+    def _write(self, effect: Write) -> None:
+        self.transport.write(effect.data)
+
+    def _hangup(self, effect: Hangup) -> None:
+        self.transport.unregisterProducer()
+        if effect.orderly:
+            self.transport.loseConnection()
+        else:
+            self.transport.abortConnection()
+
+    def _opened(self, effect: Opened) -> None:
+        self._openedAt = self._now()
+        self.log.info(
+            "{peer.identity} connected from {address}: certificate {fingerprint}",
+            peer=effect.peer,
+            address=self.address,
+            fingerprint=effect.peer.certificate and effect.peer.certificate.fingerprint[:16],
+        )
+        self.sessionOpened()
+
+    def _received(self, effect: Received) -> None:
+        self.messageReceived(effect.message)
+
+    def _deviation(self, effect: Deviation) -> None:
+        self.factory.connections.deviation(self, effect.diagnostic)
+
+    def _draining(self, effect: Draining) -> None:
+        self.factory.node.draining(self)
+
+    def _end(self, effect: Ended) -> None:
+        ending = effect.ending
+        who = self.session.peer.identity if self.session.peer else "a stranger"
+        level = self.log.warn if ending.cause in (Cause.LOST, Cause.REFUSED) else self.log.info
+        level(
+            "{who} at {address}: session over, {cause}: {ending.reason}",
+            who=who,
+            address=self.address,
+            cause=ending.cause.value,
+            ending=ending,
+        )
+        self.factory.sessionEnded(self, ending)
+        if ending.wasOpen:
+            self.sessionClosed(ending)
+
+    _EFFECTS: ClassVar[dict[type[Effect], Callable[..., None]]] = {
+        Write: _write,
+        Hangup: _hangup,
+        Opened: _opened,
+        Received: _received,
+        Deviation: _deviation,
+        Draining: _draining,
+        Ended: _end,
+    }

@@ -1,0 +1,242 @@
+"""Sessions over real TLS in memory: two nodes that talk, part, and lose one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from epnet.connections import Backoff, Connections
+from epnet.factory import EPClientFactory, EPPeerFactory, EPServerFactory
+from epnet.interfaces import IClient, ILink, IPeer, IServer, ITrust
+from epnet.lifecycle import Cause, Ending, Phase
+from epnet.node import DeviceNode, parametersOf
+from epnet.testing import MemoryPair, issueTrusts
+from epnet.tls import AuthorityTrust
+from epnet.wire import DemandParameters, Message, SupplyParameters
+from tests.fakes import FakeDevice
+
+SUPPLY = SupplyParameters(voltage_limit=(200, 250), power_limit=5000)
+DEMAND = DemandParameters(voltage=230, power_limit=3000)
+
+TRUSTS: dict[str, AuthorityTrust] = {}
+"""Made once for the module: making keys takes longer than the tests."""
+
+
+class ProtocolTestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        if not TRUSTS:
+            TRUSTS.update(issueTrusts(Path(self.mktemp()).absolute(), "charger", "battery"))
+        self.clock = Clock()
+        self.battery = FakeDevice(supply=SUPPLY)
+        self.charger = FakeDevice(demand=DEMAND)
+        self.server = EPServerFactory(self.connections("battery", self.battery), TRUSTS["battery"])
+        self.client = EPClientFactory(self.connections("charger", self.charger), TRUSTS["charger"])
+
+    def connections(self, identity: str, device: FakeDevice) -> Connections:
+        node = DeviceNode(device, parametersOf(device, identity), self.clock)
+        connections = Connections(node, self.clock)
+        connections.startService()
+        return connections
+
+    def pair(self) -> MemoryPair:
+        return MemoryPair(self.client, self.server, self.clock)
+
+
+class InterfaceTests(ProtocolTestCase):
+    def test_rolesAndPolicy(self) -> None:
+        verifyObject(IServer, self.server)
+        verifyObject(IClient, self.client)
+        verifyObject(ITrust, TRUSTS["charger"])
+        peer = EPPeerFactory(self.connections("x", FakeDevice()), TRUSTS["charger"])
+        verifyObject(IPeer, peer)
+
+    def test_theProtocolIsALink(self) -> None:
+        verifyObject(ILink, self.pair().client)
+
+
+class TransferTests(ProtocolTestCase):
+    def test_bothEndsOpen(self) -> None:
+        pair = self.pair()
+        self.assertEqual(pair.client.peer.identity, "battery")
+        self.assertEqual(pair.server.peer.identity, "charger")
+
+    def test_powerFlowsByConsent(self) -> None:
+        pair = self.pair()
+        pair.advance(0.3)
+        self.assertEqual(self.charger.limits.draw_w, 3000)
+        self.assertEqual(self.battery.limits.supply_w, 3000)
+        self.assertTrue(pair.client.session.transferring)
+        self.assertTrue(pair.server.session.transferring)
+
+    def test_itGoesOn(self) -> None:
+        pair = self.pair()
+        pair.advance(10.0)
+        self.assertIs(pair.client.session.phase, Phase.OPEN)
+        self.assertEqual(self.charger.shutDowns, [])
+        self.assertEqual(self.charger.limits.draw_w, 3000)
+
+    def test_S5_aCutLineShutsBothEndsDown(self) -> None:
+        pair = self.pair()
+        pair.advance(1.0)
+        pair.cut()
+        cutAt = self.clock.seconds()
+        while not (self.charger.shutDowns and self.battery.shutDowns):
+            pair.advance(0.01)
+            self.assertLess(self.clock.seconds() - cutAt, 0.25)
+        self.assertIn("silent for 2", self.charger.shutDowns[0])
+
+    def test_S10_stoppingDrainsSaysWhyAndCloses(self) -> None:
+        pair = self.pair()
+        pair.advance(1.0)
+        stopped = self.client.connections.stopService()
+        pair.advance(2.0)
+        self.successResultOf(stopped)
+        [reason] = self.battery.shutDowns
+        self.assertEqual(reason, "shutting down")
+        self.assertEqual(list(self.server.connections), [])
+
+    def test_S10_stoppingIsBoundedWhenThePeerIsStuck(self) -> None:
+        pair = self.pair()
+        pair.advance(1.0)
+        pair.cut()
+        stopped = self.client.connections.stopService()
+        pair.advance(4.5)
+        self.successResultOf(stopped)
+
+
+class RefusalTests(ProtocolTestCase):
+    def test_S3_theIdentityMustMatchTheCertificate(self) -> None:
+        self.client.node.parameters = self.client.node.parameters.replace(identity="thief")
+        with capturedLogs() as events:
+            pair = self.pair()
+            pair.advance(1.0)
+        self.assertIsNot(pair.server.session.phase, Phase.OPEN)
+        warnings = [formatEvent(e) for e in events if e["log_level"] is LogLevel.warn]
+        self.assertTrue(any("thief" in text and "charger" in text for text in warnings), warnings)
+
+    def test_theExpectedIdentity(self) -> None:
+        self.client = EPClientFactory(
+            self.client.connections, TRUSTS["charger"], identity="somebody-else"
+        )
+        pair = self.pair()
+        self.assertIsNot(pair.client.session.phase, Phase.OPEN)
+
+    def test_ourOwnIdentityIsRefused(self) -> None:
+        self.server.trust = TRUSTS["charger"]
+        self.server.node.parameters = self.client.node.parameters
+        pair = self.pair()
+        self.assertIsNot(pair.client.session.phase, Phase.OPEN)
+
+    def test_aSecondConnectionDoesNotDisplaceALivingOne(self) -> None:
+        first = self.pair()
+        first.advance(0.5)
+        second = self.pair()
+        for _ in range(50):
+            second.advance(0.01)
+            first.settle()
+        self.assertIs(first.server.session.phase, Phase.OPEN)
+        self.assertIsNot(second.server.session.phase, Phase.OPEN)
+        self.assertEqual(self.charger.limits.draw_w, 3000)
+
+    def test_S4_theOldestStrangerMakesRoom(self) -> None:
+        strangers = [self.server.buildProtocol(None) for _ in range(65)]
+        for stranger in strangers:
+            assert stranger is not None
+            stranger.makeConnection(StringTransport())
+        self.assertIs(strangers[0].session.phase, Phase.CLOSED)
+        self.assertIs(strangers[1].session.phase, Phase.CONNECTING)
+
+
+class SlowReaderTests(ProtocolTestCase):
+    def test_S8_nothingIsPublishedToAPeerThatDoesNotRead(self) -> None:
+        pair = self.pair()
+        asked: list[int] = []
+
+        def publications() -> Iterable[Message]:
+            asked.append(1)
+            return [DEMAND]
+
+        pair.client.publications = publications  # type: ignore[method-assign]
+        pair.client.pauseProducing()
+        pair.advance(0.1)
+        self.assertEqual(asked, [])
+        pair.client.resumeProducing()
+        pair.advance(0.1)
+        self.assertNotEqual(asked, [])
+
+
+class StallTests(ProtocolTestCase):
+    def test_S12_afterAStallSocketsAreReadBeforeAnyoneIsJudged(self) -> None:
+        pair = self.pair()
+        pair.advance(1.0)
+        self.clock.advance(0.5)
+        pair.server.publishNow()
+        pair.client.publishNow()
+        pair.advance(0.5)
+        self.assertEqual(self.charger.shutDowns, [])
+        self.assertIs(pair.client.session.phase, Phase.OPEN)
+
+    def test_S12_whoeverIsSilentAllTheSameIsLost(self) -> None:
+        pair = self.pair()
+        pair.advance(1.0)
+        pair.cut()
+        for _ in range(2):
+            self.clock.advance(0.5)
+        self.assertEqual(len(self.charger.shutDowns), 1)
+
+    def test_anErrorInOneProtocolDoesNotStopThePulse(self) -> None:
+        pair = self.pair()
+
+        def broken() -> Iterable[Message]:
+            raise RuntimeError("a bug in an integration")
+
+        pair.client.publications = broken  # type: ignore[method-assign]
+        pair.advance(0.5)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertTrue(self.client.connections._sweep.running)
+        self.assertEqual(list(self.client.connections), [])
+
+
+class BackoffTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.backoff = Backoff(jitter=lambda: 1.0)
+
+    def delays(self, count: int, ending: Ending | None = None, lasted: float = 0.0) -> list[float]:
+        return [self.backoff.delay(ending, lasted) for _ in range(count)]
+
+    def test_doublesFrom100msTo30s(self) -> None:
+        self.assertEqual(self.delays(10), [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0])
+        self.assertEqual(self.delays(2), [30.0, 30.0])
+
+    def test_atOnceAfterATransferWasLost(self) -> None:
+        self.delays(5)
+        lost = Ending(Cause.LOST, "silent", wasOpen=True, inTransfer=True)
+        self.assertEqual(self.delays(1, lost, 5.0), [0.0])
+
+    def test_anewAfterAStableMinute(self) -> None:
+        self.delays(5)
+        lost = Ending(Cause.LOST, "silent", wasOpen=True)
+        self.assertEqual(self.delays(1, lost, 59.0), [3.2])
+        self.assertEqual(self.delays(1, lost, 60.0), [0.1])
+
+    def test_M3_unwanted(self) -> None:
+        unwanted = Ending(Cause.PEER_LEFT, "no", reconnect=False, wasOpen=True)
+        self.assertEqual(self.delays(6, unwanted), [300, 600, 1200, 2400, 3600, 3600])
+
+    def test_M3_unwantedIsIgnoredBeforeThePeerIsValidated(self) -> None:
+        self.assertEqual(self.delays(1, Ending(Cause.PEER_LEFT, "no", reconnect=False)), [0.1])
+
+    def test_M3_soon(self) -> None:
+        self.delays(5)
+        update = Ending(Cause.PEER_LEFT, "update", reconnect=True, wasOpen=True)
+        self.assertEqual(self.delays(1, update, 1.0), [0.1])
+
+    def test_jitterIsAFactorBetweenAHalfAndOne(self) -> None:
+        for _ in range(100):
+            self.assertTrue(0.05 <= Backoff().delay(None, 0.0) <= 0.1)

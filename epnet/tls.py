@@ -43,9 +43,8 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from epnet import handshake
 from epnet.errors import UsageError
-from epnet.handshake import CertificateRefused, certificateProblem
+from epnet.handshake import CertificateRefused, certificateProblem, describeFailure
 from epnet.identity import (
     UNPARSABLE,
     CertificateIdentity,
@@ -68,6 +67,7 @@ TLSKey = (
 )
 """The private keys that can sign a TLS 1.3 handshake."""
 
+# OpenSSL still sends tickets with OP_NO_TICKET, but without a session cache they open nothing.
 _OPTIONS = SSL.OP_NO_TICKET | SSL.OP_NO_COMPRESSION | getattr(SSL, "OP_NO_RENEGOTIATION", 0)
 
 _log = Logger()
@@ -199,7 +199,7 @@ class AuthorityTrust:
             raise IdentityRefused("the certificate cannot be read") from error
         return checkIdentity(parameters, readCertificate(parsed), expected=expected)
 
-    describeFailure = staticmethod(handshake.describeFailure)
+    describeFailure = staticmethod(describeFailure)
 
     def _dialler(self, hostname: str | None) -> _ConnectionMaker:
         if hostname is None:

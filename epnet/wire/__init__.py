@@ -16,15 +16,11 @@ from epnet.wire.frames import Frame, FrameReader, Gap, encodeFrame
 from epnet.wire.kinds import InvalidValue
 from epnet.wire.messages import (
     DemandParameters,
-    Field,
-    Message,
     Ping,
     SessionParameters,
     SoftDisconnect,
     StorageParameters,
     SupplyParameters,
-    field,
-    message,
 )
 from epnet.wire.registry import (
     UnknownMessage,
@@ -33,6 +29,7 @@ from epnet.wire.registry import (
     registeredMessages,
     registerField,
 )
+from epnet.wire.schema import Field, Message, field, message
 from epnet.wire.values import Bounds, Isolation, IsolationState, Mix, Price, Source
 
 __all__ = [

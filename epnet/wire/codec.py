@@ -19,8 +19,9 @@ from epnet.wire import shortest
 from epnet.wire.diagnostics import Code, Diagnostic, Severity, diagnose
 from epnet.wire.frames import RESERVED_HEADERS, Frame, FrameReader, Gap, Headers, encodeFrame
 from epnet.wire.kinds import InvalidField, Note, Trail
-from epnet.wire.messages import Field, Message, Ping
+from epnet.wire.messages import Ping
 from epnet.wire.registry import UnknownMessage, messageClass
+from epnet.wire.schema import Field, Message
 from epnet.wire.walk import MAX_DEPTH, Fault, Item, RawKey, parse
 
 _QUICK: Final = 2048
@@ -97,8 +98,8 @@ class _Payload:
                 self._keep(position)
             else:
                 self._readField(row, item, position)
-        for row in self._cls.fields:
-            if row.required and row.name not in self._values:
+        for row in self._cls.required:
+            if row.name not in self._values:
                 self._notes.append(Note(Code.FIELD_REQUIRED, row.trail, f"without {row.name}"))
         return self._cls.fromWire(self._values, self._unknown, self._extensions)
 
@@ -126,17 +127,18 @@ class _Payload:
         return self._tree
 
     def _readField(self, row: Field, item: object, position: int) -> None:
-        before = len(self._notes)
+        notes = self._notes
+        before = len(notes)
         try:
-            value = row.kind.read(item, row.trail, self._notes)
+            value = row.kind.read(item, row.trail, notes)
         except InvalidField as invalid:
-            self._notes.append(invalid.note)
+            notes.append(invalid.note)
             self._invalid.append(row)
             self._keep(position)
             return
-        known = self._values if row in self._cls.fields else self._extensions
+        known = self._extensions if row.extension else self._values
         known[row.name] = value
-        if any(note.code in _KEPT for note in self._notes[before:]):
+        if len(notes) > before and any(note.code in _KEPT for note in notes[before:]):
             self._keep(position)
 
     def _keep(self, position: int) -> None:
@@ -192,7 +194,9 @@ def decodeFrame(frame: Frame, *, strict: bool = False) -> Decoded:
 
     strict: every deviation is an error, so that there is a message only without any.
     """
-    diagnostics = [_inMode(each, strict) for each in frame.diagnostics]
+    diagnostics = list(frame.diagnostics)
+    if strict:
+        diagnostics = [attrs.evolve(each, severity=Severity.ERROR) for each in diagnostics]
     cls = messageClass(frame.typeId)
     message: Message | None = None
     void = False
@@ -208,13 +212,9 @@ def decodeFrame(frame: Frame, *, strict: bool = False) -> Decoded:
             void = payload.void
         except Fault as fault:
             diagnostics.append(_broken(frame, cls.label, fault, strict))
-    if any(each.severity is Severity.ERROR for each in diagnostics):
+    if diagnostics and any(each.severity is Severity.ERROR for each in diagnostics):
         message = None
     return Decoded(message, frame, tuple(diagnostics), void or message is None)
-
-
-def _inMode(diagnostic: Diagnostic, strict: bool) -> Diagnostic:
-    return attrs.evolve(diagnostic, severity=Severity.ERROR) if strict else diagnostic
 
 
 def _broken(frame: Frame, label: str, fault: Fault, strict: bool) -> Diagnostic:

@@ -68,7 +68,7 @@ class BoundsKind(Kind[Bounds]):
 
     def take(self, data: object, trail: Trail, notes: Notes) -> Bounds:
         if type(data) is not list or len(data) != 2:
-            raise mismatch(data, trail, "an array of a minimum and a maximum")
+            raise mismatch(Code.VALUE_SHAPE, data, trail, "an array of a minimum and a maximum")
         of = self.of
         bounds = Bounds(
             of.read(data[0], (trail, "min", 0), notes), of.read(data[1], (trail, "max", 1), notes)
@@ -101,7 +101,7 @@ class PricesKind(Kind[tuple[Price, ...]]):
 
     def take(self, data: object, trail: Trail, notes: Notes) -> tuple[Price, ...]:
         if type(data) is not list:
-            raise mismatch(data, trail, "an array of prices")
+            raise mismatch(Code.VALUE_SHAPE, data, trail, "an array of prices")
         return _inOrder(
             _takenPrice(each, (trail, f"[{i}]", i), notes) for i, each in enumerate(data)
         )
@@ -123,7 +123,7 @@ def _checkedPrice(value: object, path: str) -> Price:
 
 def _takenPrice(data: object, trail: Trail, notes: Notes) -> Price:
     if type(data) is not list or len(data) < 3:
-        raise mismatch(data, trail, "an array of timestamp, amount and currency")
+        raise mismatch(Code.VALUE_SHAPE, data, trail, "an array of timestamp, amount and currency")
     if len(data) > 3:
         notes.append(Note(Code.VALUE_EXTRA, trail, f"{len(data)} entries in a price"))
     return Price(
@@ -167,12 +167,12 @@ class MixKind(Kind[Mix]):
             notes.append(Note(Code.MIX_FORM, trail, "one map instead of an array of maps"))
             return MappingProxyType(self._added(self._entries(data, trail, notes), trail))
         if type(data) is not list:
-            raise mismatch(data, trail, "an array of maps {source: value}")
+            raise mismatch(Code.VALUE_SHAPE, data, trail, "an array of maps {source: value}")
         entries: list[tuple[Source | int, float]] = []
         for i, each in enumerate(data):
             where = (trail, f"[{i}]", i)
             if type(each) is not dict:
-                raise mismatch(each, where, "a map {source: value}")
+                raise mismatch(Code.VALUE_SHAPE, each, where, "a map {source: value}")
             if len(each) != 1:
                 notes.append(Note(Code.MIX_FORM, where, f"a map with {len(each)} entries"))
             entries += self._entries(each, where, notes)
@@ -184,7 +184,7 @@ class MixKind(Kind[Mix]):
         entries = []
         for key, item in data.items():
             if type(key) is not int or key < 0:
-                raise mismatch(key, trail, "an unsigned integer as source")
+                raise mismatch(Code.VALUE_DATA, key, trail, "an unsigned integer as source")
             entries.append((source(key), self.of.read(item, (trail, _name(key), key), notes)))
         return entries
 
@@ -253,11 +253,11 @@ class IsolationKind(Kind[Isolation]):
 
     def take(self, data: object, trail: Trail, notes: Notes) -> Isolation:
         if type(data) is not list or not data:
-            raise mismatch(data, trail, "an array of state and resistances")
+            raise mismatch(Code.VALUE_SHAPE, data, trail, "an array of state and resistances")
         if len(data) > 3:
             notes.append(Note(Code.VALUE_EXTRA, trail, f"{len(data)} entries in an isolation"))
         if type(data[0]) is not int or data[0] < 0:
-            raise mismatch(data[0], (trail, "state", 0), "an isolation state")
+            raise mismatch(Code.VALUE_DATA, data[0], (trail, "state", 0), "an isolation state")
         state = isolationState(data[0])
         if not isinstance(state, IsolationState):
             text = f"state {state} is not in the table"

@@ -16,7 +16,7 @@ import attrs
 from epnet.errors import UsageError
 from epnet.wire import shortest
 from epnet.wire.diagnostics import Code, Diagnostic, diagnose
-from epnet.wire.messages import RESERVED_TYPES
+from epnet.wire.schema import RESERVED_TYPES
 from epnet.wire.walk import Fault, Head, Skimmer, parse, readHead
 
 MAGIC: Final = b"\x9a\x00\x00\x00\x03"

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Mapping
 from datetime import datetime
 from typing import ClassVar, Final, Generic, TypeVar
 
@@ -34,10 +33,17 @@ class InvalidValue(UsageError):
     """A local value that cannot go into a message: which field, what was given, what belongs."""
 
     def __init__(self, path: str, value: object, expected: str) -> None:
-        super().__init__(f"{path}: {reprlib.repr(value)} is not {expected}")
+        super().__init__(f"{path}: {_shown(value)} is not {expected}")
         self.path = path
         self.value = value
         self.expected = expected
+
+
+def _shown(value: object) -> str:
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python refuses to write out integers of thousands of digits
+        return f"such a long {type(value).__name__}"
 
 
 @attrs.frozen
@@ -112,7 +118,7 @@ class Kind(Generic[T]):
     def _find(self, item: object, trail: Trail, notes: Notes) -> object:
         """Our data in an item that is not simply a map with one entry of our id."""
         if type(item) is not dict or not item:
-            raise mismatch(item, trail, f"a map {{0x{self.id:02x}: {self.name}}}")
+            raise mismatch(Code.VALUE_SHAPE, item, trail, f"a map {{0x{self.id:02x}: {self.name}}}")
         ids = [key for key in item if type(key) is int]
         if self.id not in ids:
             found = ", ".join(f"0x{key:02x}" for key in ids) or "no integer"
@@ -122,14 +128,12 @@ class Kind(Generic[T]):
         return next(data for key, data in item.items() if type(key) is int and key == self.id)
 
 
-def mismatch(item: object, trail: Trail, expected: str) -> InvalidField:
-    """The exception for an item that is not what it should be."""
+def mismatch(code: Code, item: object, trail: Trail, expected: str) -> InvalidField:
+    """The exception for an item that is not what it should be; tags and bad texts have codes."""
     if isinstance(item, Tagged):
         return InvalidField(Code.VALUE_TAG, trail, f"tag {item.tag} where {expected} belongs")
     if isinstance(item, BadText):
         return InvalidField(Code.VALUE_TEXT, trail, "a text that is not valid UTF-8")
-    structured = isinstance(item, Mapping | list) or expected.startswith(("a map", "an array"))
-    code = Code.VALUE_SHAPE if structured else Code.VALUE_DATA
     return InvalidField(code, trail, f"{reprlib.repr(item)} where {expected} belongs")
 
 
@@ -153,7 +157,7 @@ class Quantity(Kind[float]):
         if type(data) is int:
             return data
         if type(data) is not float:
-            raise mismatch(data, trail, "a number")
+            raise mismatch(Code.VALUE_DATA, data, trail, "a number")
         if not math.isfinite(data):
             raise InvalidField(Code.VALUE_NOT_FINITE, trail, f"the number is {data}")
         return data
@@ -195,7 +199,7 @@ class Text(Kind[str]):
 
     def take(self, data: object, trail: Trail, notes: Notes) -> str:
         if type(data) is not str:
-            raise mismatch(data, trail, "a text")
+            raise mismatch(Code.VALUE_DATA, data, trail, "a text")
         if self.maxLength is not None and len(data) > self.maxLength:
             text = f"{len(data)} characters, the most is {self.maxLength}"
             raise InvalidField(Code.FIELD_LENGTH, trail, text)
@@ -237,7 +241,7 @@ class Flag(Kind[bool]):
 
     def take(self, data: object, trail: Trail, notes: Notes) -> bool:
         if type(data) is not bool:
-            raise mismatch(data, trail, "true or false")
+            raise mismatch(Code.VALUE_DATA, data, trail, "true or false")
         return data
 
 
@@ -255,7 +259,7 @@ class Binary(Kind[bytes]):
 
     def take(self, data: object, trail: Trail, notes: Notes) -> bytes:
         if type(data) is not bytes:
-            raise mismatch(data, trail, "a byte string")
+            raise mismatch(Code.VALUE_DATA, data, trail, "a byte string")
         return data
 
 
@@ -285,7 +289,7 @@ class Timestamp(Kind[datetime]):
         if isinstance(data, Tagged) and data.tag == 0:
             data = data.value
         if type(data) is not str:
-            raise mismatch(data, trail, "a timestamp as text")
+            raise mismatch(Code.VALUE_DATA, data, trail, "a timestamp as text")
         try:
             moment, codes = parseTimestamp(data)
         except (ValueError, OverflowError) as error:

@@ -20,13 +20,10 @@ and adds fields of its own to existing messages with `registerField`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
-from typing import Any, ClassVar, Final, Generic, Self, TypeVar, dataclass_transform
+from typing import Final
 
 import attrs
 
-from epnet.errors import UsageError
 from epnet.wire.compounds import (
     CURRENT_BOUNDS,
     ENERGY_MIX,
@@ -35,271 +32,23 @@ from epnet.wire.compounds import (
     SOURCE_MIX,
     VOLTAGE_BOUNDS,
 )
-from epnet.wire.kinds import (
-    CURRENT,
-    DURATION,
-    ENERGY,
-    FLAG,
-    PERCENTAGE,
-    POWER,
-    TEXT,
-    VOLTAGE,
-    InvalidValue,
-    Kind,
-    Trail,
+from epnet.wire.kinds import CURRENT, DURATION, ENERGY, FLAG, PERCENTAGE, POWER, TEXT, VOLTAGE
+from epnet.wire.schema import (
+    Insulation,
+    Message,
+    Number,
+    Prices,
+    Range,
+    RequiredWords,
+    Shares,
+    Truth,
+    Words,
+    field,
+    message,
 )
-from epnet.wire.values import Bounds, Isolation, IsolationState, Mix, Price
-
-RESERVED_TYPES: Final = range(0x01000000)
-"""Message types that nobody may register (Framing §4, F4)."""
 
 SESSION_TEXT: Final = attrs.evolve(TEXT, maxLength=256)
 """A text of the Session Parameters (V10)."""
-
-Out = TypeVar("Out")
-In = TypeVar("In", contravariant=True)
-
-
-class Attribute(Generic[Out, In]):
-    """For type checkers: a field that reads as `Out` and takes `In` in the constructor."""
-
-    def __get__(self, instance: object, owner: Any) -> Out:
-        """What the field reads as."""
-        raise NotImplementedError
-
-    def __set__(self, instance: object, value: In) -> None:
-        """What the constructor takes; messages are immutable."""
-        raise NotImplementedError
-
-
-Number = Attribute[float | None, float | None]
-Words = Attribute[str | None, str | None]
-RequiredWords = Attribute[str, str]
-Truth = Attribute[bool | None, bool | None]
-Range = Attribute[Bounds | None, Bounds | tuple[float, float] | None]
-Shares = Attribute[Mix | None, Mapping[Any, float] | None]
-Prices = Attribute[tuple[Price, ...] | None, "tuple[Price, ...] | list[Price] | None"]
-Insulation = Attribute[Isolation | None, Isolation | IsolationState | None]
-Raw = Attribute[Mapping[int | bytes, bytes], Mapping[Any, bytes]]
-Additions = Attribute[Mapping[str, Any], Mapping[str, Any]]
-
-
-@attrs.frozen
-class Field:
-    """One row of a message's table.
-
-    id: the field's number on the wire.
-    name: as in the spec, in snake_case.
-    kind: its value type.
-    description: what it means.
-    consent: whether an invalid value of it voids the message as consent to transfer power.
-    required: whether the message means nothing without it.
-    trail: where it is in a payload.
-    """
-
-    id: int
-    name: str
-    kind: Kind[Any]
-    description: str
-    consent: bool
-    required: bool
-    trail: Trail = attrs.field(init=False, repr=False)
-
-    @trail.default
-    def _trail(self) -> Trail:
-        return (None, self.name, self.id)
-
-
-def field(
-    id: int,
-    kind: Kind[Any],
-    description: str,
-    *,
-    consent: bool = False,
-    default: Any = attrs.NOTHING,
-) -> Any:
-    """A field of a message: a row of its table, see `Field`.  Without a default it is required."""
-    row = {"id": id, "kind": kind, "description": description, "consent": consent}
-    return attrs.field(default=default, metadata={_ROW: row})
-
-
-_ROW: Final = "epnet"
-_NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
-_Class = TypeVar("_Class", bound=type)
-
-
-def _build(cls: _Class, label: str) -> _Class:
-    """Make a message class of a class whose body holds its table."""
-    rows: list[Field] = []
-
-    def connect(cls: type, attributes: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
-        connected = []
-        for each in attributes:
-            if _ROW in each.metadata:
-                required = each.default is attrs.NOTHING
-                row = Field(name=each.name, required=required, **each.metadata[_ROW])
-                rows.append(row)
-                each = each.evolve(converter=_converter(row, cls.__name__))
-            connected.append(each)
-        return connected
-
-    built: Any = attrs.frozen(cls, kw_only=True, repr=False, field_transformer=connect)
-    attributes = sorted(attrs.fields(built), key=lambda each: each.inherited)
-    built._names = tuple(each.name for each in attributes)
-    built._byId = {row.id: row for row in rows}
-    built.fields = tuple(rows)
-    built.label = label
-    if len(built._byId) < len(rows):
-        raise UsageError(f"{cls.__name__}: two fields have the same id")
-    return built  # type: ignore[no-any-return]
-
-
-def _converter(row: Field, owner: str) -> Callable[[object], object]:
-    check, path, required = row.kind.check, f"{owner}.{row.name}", row.required
-
-    def convert(value: object) -> object:
-        return None if value is None and not required else check(value, path)
-
-    return convert
-
-
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field,))
-def message(typeId: int, label: str) -> Callable[[_Class], _Class]:
-    """Make a message class of a subclass of `Message` whose body holds its table.
-
-    typeId: the message type, 0x01000000 to 0xFFFFFFFF.
-    label: what paths in diagnostics start with.
-
-    Raises `UsageError` for a type id that is reserved or out of range, and for two fields with
-    the same id.
-    """
-    if typeId in RESERVED_TYPES or typeId not in range(2**32):
-        raise UsageError(
-            f"message type 0x{typeId:08x} is reserved or no 32-bit number; "
-            "use one from 0x01000000 to 0xffffffff"
-        )
-
-    def decorate(cls: _Class) -> _Class:
-        built = _build(cls, label)
-        built.typeId = typeId  # type: ignore[attr-defined]
-        return built
-
-    return decorate
-
-
-def _checkUnknown(value: object) -> Mapping[int | bytes, bytes]:
-    if not isinstance(value, Mapping):
-        raise InvalidValue("unknown", value, "a mapping from field ids to CBOR items as bytes")
-    for key, raw in value.items():
-        if not isinstance(key, int | bytes) or not isinstance(raw, bytes):
-            raise InvalidValue("unknown", {key: raw}, "a field id and a CBOR item as bytes")
-    return MappingProxyType(dict(value)) if value else _NOTHING
-
-
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(attrs.field,))
-def baseMessage(label: str) -> Callable[[_Class], _Class]:
-    """Make a message class that has no type id of its own."""
-    return lambda cls: _build(cls, label)
-
-
-@baseMessage("message")
-class Message:
-    """What all messages have in common.
-
-    Messages are immutable; every field can be left out unless it says otherwise, and is None then.
-
-    unknown: fields that are not, or not fully, understood, as they came: field id to CBOR item.
-        They are there again when the message is encoded (V3).  A field of which something was
-        understood is in here and in its attribute; one whose value is invalid is only in here.
-        An id that is no integer is the bytes of its CBOR item.
-    extensions: values of fields that were added by `registerField`, by name.
-
-    Raises `InvalidValue`, a `UsageError`, for values that cannot be sent.
-    """
-
-    typeId: ClassVar[int]
-    label: ClassVar[str]
-    fields: ClassVar[tuple[Field, ...]]
-    _byId: ClassVar[dict[int, Field]]
-    _names: ClassVar[tuple[str, ...]]
-
-    unknown: Raw = attrs.field(default=_NOTHING, converter=_checkUnknown)
-    extensions: Additions = attrs.field(default=_NOTHING)
-
-    def __attrs_post_init__(self) -> None:
-        if self.extensions:
-            object.__setattr__(self, "extensions", self._checkExtensions(self.extensions))
-
-    def _checkExtensions(self, given: Mapping[str, object]) -> Mapping[str, object]:
-        rows = {row.name: row for row in self._byId.values() if row not in self.fields}
-        checked = {}
-        for name, value in given.items():
-            path = f"{type(self).__name__}.{name}"
-            if name not in rows:
-                known = ", ".join(sorted(rows)) or "none"
-                raise InvalidValue(path, value, f"of a registered extension field ({known})")
-            checked[name] = rows[name].kind.check(value, path)
-        return MappingProxyType(checked)
-
-    @classmethod
-    def table(cls) -> tuple[Field, ...]:
-        """The rows of the message's table, those of extensions last."""
-        return tuple(cls._byId.values())
-
-    @classmethod
-    def fieldOf(cls, id: int) -> Field | None:
-        """The row of that id, if there is one."""
-        return cls._byId.get(id)
-
-    @classmethod
-    def addField(cls, row: Field) -> None:
-        """Add the row of an extension's field; `registerField` is the checked way."""
-        cls._byId[row.id] = row
-
-    def present(self) -> Iterator[tuple[Field, Any]]:
-        """The fields that are there, with their values, those of extensions last."""
-        for row in self.fields:
-            value = getattr(self, row.name)
-            if value is not None:
-                yield row, value
-        for row in self._byId.values():
-            if row.name in self.extensions:
-                yield row, self.extensions[row.name]
-
-    def replace(self, **changes: Any) -> Self:
-        """The same message with some fields changed; None takes a field out.
-
-        What had come in `unknown` for a changed field is gone.  Raises as the constructor.
-        """
-        values = {name: getattr(self, name) for name in self._names}
-        changed = {row.id for row in self.fields if row.name in changes}
-        values["unknown"] = {id: raw for id, raw in self.unknown.items() if id not in changed}
-        return type(self)(**{**values, **changes})
-
-    def __repr__(self) -> str:
-        parts = []
-        for name in self._names:
-            value = getattr(self, name)
-            if value is not None and value is not _NOTHING:
-                shown = dict(value) if isinstance(value, MappingProxyType) else value
-                parts.append(f"{name}={shown!r}")
-        return f"{type(self).__name__}({', '.join(parts)})"
-
-    @classmethod
-    def fromWire(
-        cls,
-        values: Mapping[str, object],
-        unknown: Mapping[int | bytes, bytes],
-        extensions: Mapping[str, object],
-    ) -> Self:
-        """Make a message of values that the decoder has made and checked."""
-        self = object.__new__(cls)
-        put = object.__setattr__
-        for row in cls.fields:
-            put(self, row.name, values.get(row.name))
-        put(self, "unknown", MappingProxyType(unknown) if unknown else _NOTHING)
-        put(self, "extensions", MappingProxyType(extensions) if extensions else _NOTHING)
-        return self
 
 
 @message(0xFFFFFFFF, "ping")

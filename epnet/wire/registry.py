@@ -10,15 +10,13 @@ from epnet.errors import UsageError
 from epnet.wire.kinds import InvalidValue, Kind
 from epnet.wire.messages import (
     DemandParameters,
-    Field,
-    Message,
     Ping,
     SessionParameters,
     SoftDisconnect,
     StorageParameters,
     SupplyParameters,
-    baseMessage,
 )
+from epnet.wire.schema import Field, Message, baseMessage
 
 
 def _checkTypeId(value: object) -> int:
@@ -88,7 +86,7 @@ def registerField(
 
     Raises `UsageError` if the message has a field of that id or name already.
     """
-    row = Field(id, name, kind, description, consent, required=False)
+    row = Field(id, name, kind, description, consent, required=False, extension=True)
     for known in cls.table():
         if known.id == id or known.name == name:
             raise UsageError(

@@ -7,6 +7,7 @@ bytes that are none.  `encodeFrame` makes one.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -49,9 +50,9 @@ class Frame:
     payloadOffset: where the content of the payload starts in the stream.
     """
 
-    typeId: int
-    payload: bytes | None
-    headers: Headers | None = None
+    typeId: int = attrs.field(repr=hex)
+    payload: bytes | None = attrs.field(repr=reprlib.repr)
+    headers: Headers | None = attrs.field(default=None, repr=reprlib.repr)
     offset: int = 0
     length: int = 0
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -117,20 +118,21 @@ class _Opening:
         self.deviations.append((code, self._at, text))
 
     def _readStart(self, buffer: bytearray) -> None:
-        found = bytes(buffer[self._at : self._at + len(MAGIC)])
-        if found[:1] == b"\x83":
+        if buffer[0] == _SHORT_START:
             self._deviates(Code.FRAME_START_SHORT, "starts with 83 instead of 9A 00 00 00 03")
-            self._at += 1
-        elif found == MAGIC:
-            self._at += len(MAGIC)
-        elif found == _DRAFT:
-            text = "a frame of the draft of April 2025 (9A 00 00 00 04)"
-            raise Fault(Code.FRAME_DRAFT, self._at, text)
-        elif MAGIC.startswith(found):
-            raise _More
-        else:
-            text = f"{found.hex(' ')} where 9a 00 00 00 03 belongs"
-            raise Fault(Code.FRAME_START, self._at, text)
+            self._at = 1
+            return
+        for at, expected in enumerate(MAGIC):
+            if at == len(buffer):
+                raise _More
+            if buffer[at] != expected:
+                found = bytes(buffer[: at + 1])
+                if found == _DRAFT:
+                    text = "a frame of the draft of April 2025 (9A 00 00 00 04)"
+                    raise Fault(Code.FRAME_DRAFT, 0, text)
+                text = f"{found.hex(' ')} where 9a 00 00 00 03 belongs"
+                raise Fault(Code.FRAME_START, 0, text)
+        self._at = len(MAGIC)
 
     def _readHeaders(self, buffer: bytearray) -> None:
         if self._skimmer is None:

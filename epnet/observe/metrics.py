@@ -1,0 +1,125 @@
+"""The router's metrics in the Prometheus text format, made from its snapshot.
+
+Every name starts with ``epnet_``, values are in base units.  The labels are bounded by the ports of
+the router and the codes of `epnet.wire.diagnostics`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from epnet.observe.snapshot import DeviceState, Snapshots, State
+
+CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+"""The media type of `renderMetrics`: the classic names it uses are valid in every version."""
+
+
+class StateCollector(Collector):
+    """Makes metrics of the newest snapshot whenever it is asked for them."""
+
+    def __init__(self, snapshots: Snapshots) -> None:
+        self._snapshots = snapshots
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics."""
+        state = self._snapshots.state()
+        yield from _routerMetrics(state)
+        yield from _powerMetrics(state["devices"])
+        yield from _deviceMetrics(state["devices"])
+
+
+class Metrics:
+    """The metrics of one router, in a registry of their own.
+
+    snapshots: where the values come from.
+    """
+
+    def __init__(self, snapshots: Snapshots) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(StateCollector(snapshots))
+
+    def render(self) -> bytes:
+        """All metrics in the text format of `CONTENT_TYPE`."""
+        return generate_latest(self._registry)
+
+
+def _routerMetrics(state: State) -> Iterator[Metric]:
+    router, totals = state["router"], state["totals"]
+    about = {"identity": router["identity"], "version": router["version"] or ""}
+    yield InfoMetricFamily("epnet_router", "The router itself.", about)
+    yield GaugeMetricFamily(
+        "epnet_router_uptime_seconds", "How long the router has been observed.", router["uptime_s"]
+    )
+    yield GaugeMetricFamily(
+        "epnet_bus_power_watts", "Power over the bus as decided, in bus watts.", totals["bus_w"]
+    )
+    yield GaugeMetricFamily(
+        "epnet_loss_power_watts",
+        "Power lost in the conversions of all ports, as decided.",
+        totals["losses_w"],
+    )
+    sessions = GaugeMetricFamily("epnet_sessions", "Connections by state.", labels=["state"])
+    for phase, count in state["sessions"].items():
+        sessions.add_metric([phase], count)
+    yield sessions
+    diagnostics = CounterMetricFamily(
+        "epnet_diagnostics", "Deviations from the specs seen, by code.", labels=["code"]
+    )
+    for code, count in state["diagnostics"].items():
+        diagnostics.add_metric([code], count)
+    yield diagnostics
+
+
+def _powerMetrics(devices: list[DeviceState]) -> Iterator[Metric]:
+    labels = ["device", "side", "direction"]
+    power = GaugeMetricFamily(
+        "epnet_device_power_watts",
+        "Power at the port's terminals; import is into the router.",
+        labels=labels,
+    )
+    granted = GaugeMetricFamily(
+        "epnet_device_granted_watts",
+        "Set-point of the port; import is into the router.",
+        labels=labels,
+    )
+    for device in devices:
+        place = (device["identity"], device["side"])
+        for direction, measured_w, granted_w in (
+            ("import", device["import_w"], device["granted_import_w"]),
+            ("export", device["export_w"], device["granted_export_w"]),
+        ):
+            granted.add_metric([*place, direction], granted_w)
+            if measured_w is not None:
+                power.add_metric([*place, direction], measured_w)
+    yield power
+    yield granted
+
+
+def _deviceMetrics(devices: list[DeviceState]) -> Iterator[Metric]:
+    connected = GaugeMetricFamily(
+        "epnet_device_connected", "Whether the device has an open session.", labels=["device"]
+    )
+    estimated = GaugeMetricFamily(
+        "epnet_device_power_estimated",
+        "Whether the port's power is an estimate, for want of a meter.",
+        labels=["device"],
+    )
+    charge = GaugeMetricFamily(
+        "epnet_storage_charge_ratio", "State of charge, 0 to 1.", labels=["device"]
+    )
+    for device in devices:
+        identity = [device["identity"]]
+        connected.add_metric(identity, device["session"]["connected"])
+        estimated.add_metric(identity, device["estimated"])
+        soc = (device["storage"] or {}).get("soc")
+        if soc is not None:
+            charge.add_metric(identity, soc / 100)
+    yield connected
+    yield estimated
+    yield charge

@@ -1,0 +1,288 @@
+"""The state of a router at one moment, ready for JSON: what every observer looks at.
+
+`snapshot` is a pure function of the router, its connections and the time.  `Snapshots` keeps the
+newest one for a moment, so that any number of viewers cost the router one look.
+
+Powers are watts at a port's terminals: *import* into the router, *export* out of it.  A number that
+is not finite becomes null, since JSON has no word for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypedDict
+
+from epnet.lifecycle import Phase
+from epnet.wire import DemandParameters, Message, StorageParameters, SupplyParameters
+from epnet.wire.jsonform import fieldsOf
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from epnet.connections import Connections
+    from epnet.protocol import EPProtocol
+    from epnet.router.allocation import Allocation
+    from epnet.router.ports import Port
+    from epnet.router.router import Router
+
+FRESH_SECONDS: Final = 0.25
+"""How long a snapshot serves everybody who looks."""
+
+Fields = dict[str, Any]
+"""A message's fields in the form of ``epnet decode --json``."""
+
+
+class RouterState(TypedDict):
+    """The router itself.
+
+    uptime_s: since it began to be observed.
+    time: when the snapshot was taken, ISO 8601 in UTC.
+    """
+
+    identity: str
+    name: str | None
+    type: str | None
+    version: str | None
+    uptime_s: float
+    time: str
+
+
+class SessionState(TypedDict):
+    """A port's session; everything but `connected` is null without one.
+
+    state: open, or draining: being left in order.
+    address: where the device dialled from.
+    seconds: how long the session has been open.
+    fingerprint: SHA-256 of the device's certificate, hex.
+    tenant, provider: what the certificate vouches for.
+    """
+
+    connected: bool
+    state: str | None
+    address: str | None
+    seconds: float | None
+    transferring: bool | None
+    authenticated: bool | None
+    fingerprint: str | None
+    tenant: str | None
+    provider: str | None
+
+
+class DeviceState(TypedDict):
+    """A port and the device that belongs to it.
+
+    name, type: as the device says; null while it is not connected.
+    side: A loads, B utility grid, C other routers, D local resources (EnergyNet §2.2).
+    kind: 'AC' or 'DC'.
+    supply, demand, storage: its newest messages, however old; null where it never sent one.
+    granted_w: the set-point of the direction in use, W.
+    import_w, export_w: what flows, W; by the port's meter, or an estimate where `estimated`.
+    why: what set the set-point, in words.
+    """
+
+    identity: str
+    name: str | None
+    type: str | None
+    side: str
+    kind: str
+    session: SessionState
+    supply: Fields | None
+    demand: Fields | None
+    storage: Fields | None
+    granted_w: float
+    granted_import_w: float
+    granted_export_w: float
+    import_w: float | None
+    export_w: float | None
+    estimated: bool
+    why: str
+
+
+class Totals(TypedDict):
+    """The whole network: the ports' measured values added up, and the newest decision's sums."""
+
+    import_w: float
+    export_w: float
+    bus_w: float
+    losses_w: float
+    standing_w: float
+
+
+class State(TypedDict):
+    """The form of ``/api/v1/state``.
+
+    devices: by identity.
+    sessions: how many connections are in each state.
+    diagnostics: how often each deviation from the specs was seen, by code.
+    """
+
+    router: RouterState
+    devices: list[DeviceState]
+    totals: Totals
+    sessions: dict[str, int]
+    diagnostics: dict[str, int]
+
+
+def snapshot(router: Router, connections: Connections, uptime_s: float, time: datetime) -> State:
+    """The state now.
+
+    uptime_s: seconds to report as the router's uptime.
+    time: the time of day to report, aware.
+    """
+    protocols = tuple(connections)
+    devices = [
+        _deviceState(port, _protocolOf(port, protocols), router.allocation)
+        for _, port in sorted(router.ports.items())
+    ]
+    allocation, parameters = router.allocation, router.parameters
+    state: State = {
+        "router": {
+            "identity": parameters.identity,
+            "name": parameters.name,
+            "type": parameters.type,
+            "version": parameters.version,
+            "uptime_s": round(uptime_s, 3),
+            "time": time.astimezone(UTC).isoformat(timespec="milliseconds"),
+        },
+        "devices": devices,
+        "totals": {
+            "import_w": math.fsum(device["import_w"] or 0.0 for device in devices),
+            "export_w": math.fsum(device["export_w"] or 0.0 for device in devices),
+            "bus_w": allocation.bus_w,
+            "losses_w": allocation.losses_w,
+            "standing_w": allocation.standing_w,
+        },
+        "sessions": _sessionCounts(protocols),
+        "diagnostics": dict(sorted(connections.deviations.items())),
+    }
+    return state
+
+
+class Snapshots:
+    """The newest snapshot, taken anew only when somebody looks and it is older than 250 ms.
+
+    clock: the one clock.
+    timeOfDay: tells the time of day, aware.
+    """
+
+    def __init__(
+        self,
+        router: Router,
+        connections: Connections,
+        clock: IReactorTime,
+        timeOfDay: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._router = router
+        self._connections = connections
+        self._clock = clock
+        self._timeOfDay = timeOfDay
+        self._since = clock.seconds()
+        self._takenAt = -math.inf
+        self._state: State
+
+    def state(self) -> State:
+        """A state at most 250 ms old; shared, so not to be changed."""
+        now = self._clock.seconds()
+        if now - self._takenAt >= FRESH_SECONDS:
+            self._state = snapshot(
+                self._router, self._connections, now - self._since, self._timeOfDay()
+            )
+            self._takenAt = now
+        return self._state
+
+
+def _protocolOf(port: Port, protocols: Iterable[EPProtocol]) -> EPProtocol | None:
+    return next((protocol for protocol in protocols if protocol is port.link), None)
+
+
+def _sessionCounts(protocols: Iterable[EPProtocol]) -> dict[str, int]:
+    counts = {phase.value: 0 for phase in Phase if phase is not Phase.CLOSED}
+    for protocol in protocols:
+        counts[protocol.session.phase.value] += 1
+    return counts
+
+
+def _deviceState(port: Port, protocol: EPProtocol | None, allocation: Allocation) -> DeviceState:
+    parameters = port.link.peer.parameters if port.link is not None else None
+    measured = port.measured()
+    return {
+        "identity": port.identity,
+        "name": parameters.name if parameters else None,
+        "type": parameters.type if parameters else None,
+        "side": port.settings.side,
+        "kind": port.settings.kind,
+        "session": _sessionState(protocol),
+        "supply": _latest(port, SupplyParameters),
+        "demand": _latest(port, DemandParameters),
+        "storage": _latest(port, StorageParameters),
+        "granted_w": port.import_w or port.export_w,
+        "granted_import_w": port.import_w,
+        "granted_export_w": port.export_w,
+        "import_w": _finite(measured.import_w),
+        "export_w": _finite(measured.export_w),
+        "estimated": port.estimated,
+        "why": _why(port, allocation),
+    }
+
+
+def _sessionState(protocol: EPProtocol | None) -> SessionState:
+    if protocol is None:
+        return _NO_SESSION
+    peer = protocol.peer
+    return {
+        "connected": True,
+        "state": protocol.session.phase.value,
+        "address": protocol.address,
+        "seconds": round(protocol.openFor(), 3),
+        "transferring": protocol.session.transferring,
+        "authenticated": peer.authenticated,
+        "fingerprint": peer.certificate.fingerprint if peer.certificate else None,
+        "tenant": peer.tenant,
+        "provider": peer.provider,
+    }
+
+
+_NO_SESSION: Final[SessionState] = {
+    "connected": False,
+    "state": None,
+    "address": None,
+    "seconds": None,
+    "transferring": None,
+    "authenticated": None,
+    "fingerprint": None,
+    "tenant": None,
+    "provider": None,
+}
+
+
+def _latest(port: Port, kind: type[Message]) -> Fields | None:
+    message = port.link.latest(kind) if port.link is not None else None
+    return fieldsOf(message) if message is not None else None
+
+
+def _why(port: Port, allocation: Allocation) -> str:
+    """What set the port's set-point, in words; for an idle port what rules in each direction."""
+    if port.link is None:
+        return "not connected"
+    if port.leaving:
+        return "it is leaving: nothing may flow"
+    if port.blocked:
+        return "isolation fault: nothing may flow until it has been clean for a minute"
+    source, sink = allocation.sources.get(port.identity), allocation.sinks.get(port.identity)
+    if source is None or sink is None:
+        return "just connected: not decided yet"
+    offers = port.link.latest(SupplyParameters) is not None
+    wants = port.link.latest(DemandParameters) is not None
+    if port.import_w > 0.0 or (offers and not wants):
+        return source.text
+    if port.export_w > 0.0 or (wants and not offers):
+        return sink.text
+    if offers and wants:
+        return f"gives nothing: {source.text}; gets nothing: {sink.text}"
+    return "it neither offers nor wants power"
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None

@@ -1,0 +1,88 @@
+"""The metrics: names, labels and values, as a Prometheus server reads them."""
+
+from __future__ import annotations
+
+import re
+
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.trial.unittest import SynchronousTestCase
+
+from epnet.interfaces import PortReading
+from epnet.observe.metrics import Metrics
+from epnet.observe.snapshot import Snapshots
+from epnet.wire import DemandParameters, StorageParameters, SupplyParameters
+from tests.observe.house import House, hear
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class MetricsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.house = House()
+        self.metrics = Metrics(
+            Snapshots(self.house.router, self.house.connections, self.house.clock)
+        )
+
+    def read(self) -> dict[str, dict[Labels, float]]:
+        """Sample names to labels to values."""
+        found: dict[str, dict[Labels, float]] = {}
+        for family in text_string_to_metric_families(self.metrics.render().decode()):
+            for sample in family.samples:
+                labels = tuple(sorted(sample.labels.items()))
+                found.setdefault(sample.name, {})[labels] = sample.value
+        return found
+
+    def test_powerAndGrantsByDeviceSideAndDirection(self) -> None:
+        supply = SupplyParameters(voltage_limit=(200, 1000), power_limit=5000, voltage=400)
+        hear(self.house.plugIn("solar", "solar"), supply)
+        hear(
+            self.house.plugIn("car", "vehicle"),
+            DemandParameters(voltage=400, power_limit=3000),
+            StorageParameters(soc=62.5),
+        )
+        self.house.router.allocate()
+        found = self.read()
+        car = (("device", "car"), ("direction", "export"), ("side", "D"))
+        solar = (("device", "solar"), ("direction", "import"), ("side", "D"))
+        for name in ("epnet_device_power_watts", "epnet_device_granted_watts"):
+            self.assertEqual(found[name][car], 3000)
+            self.assertEqual(found[name][solar], 3000)
+            self.assertEqual(sum(found[name].values()), 6000)
+        self.assertEqual(found["epnet_storage_charge_ratio"], {(("device", "car"),): 0.625})
+        self.assertEqual(found["epnet_device_connected"][(("device", "solar"),)], 1)
+        self.assertEqual(found["epnet_device_power_estimated"][(("device", "solar"),)], 0)
+        self.assertEqual(found["epnet_bus_power_watts"], {(): 3000})
+
+    def test_sessionsByStateAndDeviationsByCode(self) -> None:
+        self.house.connect()
+        self.house.connections.deviations["bad-mix"] = 3
+        found = self.read()
+        self.assertEqual(found["epnet_sessions"][(("state", "greeting"),)], 1)
+        self.assertEqual(found["epnet_sessions"][(("state", "open"),)], 0)
+        self.assertEqual(found["epnet_diagnostics_total"], {(("code", "bad-mix"),): 3})
+
+    def test_theRouterSaysWhoItIs(self) -> None:
+        about = (("identity", "house-router"), ("version", "1.0"))
+        self.assertEqual(self.read()["epnet_router_info"], {about: 1})
+
+    def test_aBrokenMeterGivesNoSample(self) -> None:
+        self.house.plugIn("solar", "solar")
+        self.house.converters["solar"].metered = PortReading(400, float("nan"), 0)
+        power = self.read()["epnet_device_power_watts"]
+        self.assertEqual([dict(labels)["direction"] for labels in power], ["export"])
+
+    def test_hostileNamesStayLabels(self) -> None:
+        name = 'a"} 1\nepnet_fake 2\\'
+        self.house.plugIn(name, "home")
+        found = self.read()
+        self.assertIn((("device", name),), found["epnet_device_connected"])
+        self.assertNotIn("epnet_fake", found)
+
+    def test_everyMetricHasOurPrefixHelpAndType(self) -> None:
+        self.house.plugIn("car", "vehicle")
+        text = self.metrics.render().decode()
+        samples = {re.split(r"[ {]", line)[0] for line in text.splitlines() if line[0] != "#"}
+        for name in samples:
+            self.assertTrue(name.startswith("epnet_"), name)
+            self.assertRegex(text, f"# HELP {name} [A-Z].*\\.\n")
+            self.assertRegex(text, f"# TYPE {name} (gauge|counter)\n")

@@ -133,6 +133,7 @@ class Setpoint:
 class Allocation:
     """Set-points for every source and sink given, by identity, and the sums.
 
+    The sources stand in the order of their price, the sinks in the order in which they are served.
     `bus_w` goes over the bus; `losses_w` is lost in the ports' conversion; `standing_w` is what the
     standing losses got, less than was asked for only if all sources together have less.  What the
     sources deliver is what the sinks receive and `losses_w` and `standing_w`.

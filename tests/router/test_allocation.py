@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf, nan, sqrt
+from math import fsum, inf, nan, sqrt
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -215,6 +215,13 @@ class GroupTests(SynchronousTestCase):
         self.assertEqual(
             allocation.sinks["a"].text, "group feeder has no more than 4000 W for its members"
         )
+
+    def test_roundingDoesNotExceedACap(self) -> None:
+        # With these weights the rounded level would give 1380.0000000000002 W.
+        sinks = [Sink(f"{n}", 9000, weight=w) for n, w in enumerate((0.5, 0.7, 0.7, 1.7))]
+        group = Group("feeder", 1380, [sink.identity for sink in sinks])
+        allocation = allocate([Source("s", 99999)], sinks, [group])
+        self.assertLessEqual(fsum(s.power_w for s in allocation.sinks.values()), 1380)
 
     def test_nestedCapsHoldTogether(self) -> None:
         sinks = [Sink(name, 9000) for name in "abc"]

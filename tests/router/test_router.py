@@ -1,0 +1,305 @@
+"""The router: consent in, set-points out; what happens when something falls away."""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from epnet.identity import Peer
+from epnet.interfaces import INode, IPort, PortReading
+from epnet.lifecycle import Cause, Ending
+from epnet.router.ports import DEFAULT_PORTS, Port, PortSettings
+from epnet.router.router import Router
+from epnet.wire import (
+    Bounds,
+    DemandParameters,
+    Isolation,
+    IsolationState,
+    SessionParameters,
+    StorageParameters,
+    SupplyParameters,
+)
+from tests.fakes import FakeLink
+
+LOST = Ending(Cause.LOST, "silent", wasOpen=True, inTransfer=True)
+DC = Bounds(200, 1000)
+
+
+@implementer(IPort)
+class FakeConverter:
+    """Power electronics that follow at once."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.import_w = self.export_w = self.expires = 0.0
+
+    def setLimits(self, import_w: float, export_w: float, expires: float) -> None:
+        self.import_w, self.export_w, self.expires = import_w, export_w, expires
+
+    def close(self) -> None:
+        self.closed = True
+
+    def open(self) -> None:
+        self.closed = False
+        self.import_w = self.export_w = 0.0
+
+    def reading(self) -> PortReading | None:
+        return PortReading(400.0, self.import_w, self.export_w)
+
+
+class RouterTestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.converters: dict[str, FakeConverter] = {}
+        self.settings: dict[str, PortSettings] = {}
+        self.router = Router(SessionParameters(identity="router"), self.makePort, self.clock)
+
+    def makePort(self, peer: Peer) -> Port:
+        converter = self.converters[peer.identity] = FakeConverter()
+        default = DEFAULT_PORTS.get(peer.parameters.type or "", PortSettings())
+        return Port(peer.identity, self.settings.get(peer.identity, default), converter)
+
+    def connect(self, identity: str, type: str) -> FakeLink:
+        link = FakeLink(self.router, self.clock, identity, type)
+        self.router.sessionOpened(link)
+        return link
+
+    def tick(self, seconds: float = 0.1) -> None:
+        self.clock.advance(seconds)
+        self.router.advance(self.clock.seconds())
+
+    def grant(self, link: FakeLink) -> float:
+        """What the router's Supply to that device allows."""
+        supply = link.ask()[SupplyParameters]
+        assert isinstance(supply, SupplyParameters) and supply.power_limit is not None
+        return supply.power_limit
+
+    def request(self, link: FakeLink) -> float:
+        """What the router's Demand asks of that device."""
+        demand = link.ask()[DemandParameters]
+        assert isinstance(demand, DemandParameters) and demand.power_limit is not None
+        return demand.power_limit
+
+
+def offer(power_w: float) -> SupplyParameters:
+    return SupplyParameters(voltage_limit=(400, 800), power_limit=power_w, voltage=600)
+
+
+def wish(power_w: float, voltage: float = 400) -> DemandParameters:
+    return DemandParameters(voltage=voltage, power_limit=power_w)
+
+
+class ConsentTests(RouterTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.solar = self.connect("solar", "solar")
+        self.car = self.connect("car", "vehicle")
+
+    def test_interfaces(self) -> None:
+        verifyObject(INode, self.router)
+        verifyObject(IPort, FakeConverter())
+
+    def test_nothingIsSaidToADeviceThatHasSaidNothing(self) -> None:
+        self.tick()
+        self.assertEqual(self.solar.ask(), {})
+
+    def test_supplyAndDemandMeet(self) -> None:
+        self.solar.hear(offer(5000))
+        self.car.hear(wish(3000))
+        self.tick()
+        self.assertAlmostEqual(self.request(self.solar), 3000)
+        self.assertAlmostEqual(self.grant(self.car), 3000)
+        self.assertTrue(self.solar.transferring)
+        self.assertTrue(self.car.transferring)
+
+    def test_demandWithoutSupplyGetsAZeroGrant(self) -> None:
+        self.car.hear(wish(3000))
+        self.tick()
+        grant = self.car.ask()[SupplyParameters]
+        assert isinstance(grant, SupplyParameters)
+        self.assertEqual(grant.power_limit, 0)
+        self.assertEqual(grant.current_limit, (0, 0))
+        self.assertFalse(self.car.transferring)
+
+    def test_theGrantStatesCurrentAtTheDemandedVoltage(self) -> None:
+        self.solar.hear(offer(5000))
+        self.car.hear(wish(4000, voltage=400))
+        self.tick()
+        grant = self.car.ask()[SupplyParameters]
+        assert isinstance(grant, SupplyParameters) and grant.current_limit is not None
+        self.assertEqual(grant.voltage, 400)
+        self.assertAlmostEqual(grant.current_limit.max, 10)
+
+    def test_S5_anExpiredOfferStopsEveryoneWhoLivedOnIt(self) -> None:
+        self.solar.hear(offer(5000))
+        self.car.hear(wish(3000))
+        self.tick()
+        self.clock.advance(0.05)
+        self.car.hear(wish(3000))
+        self.tick(0.06)
+        self.assertEqual(self.grant(self.car), 0)
+        self.assertEqual(self.grantSentLast(self.car), 0)
+
+    def grantSentLast(self, link: FakeLink) -> float | None:
+        [supply] = [m for m in link.sent[-1] if isinstance(m, SupplyParameters)]
+        return supply.power_limit
+
+    def test_aLowerOfferActsInTheSameTurn(self) -> None:
+        self.solar.hear(offer(5000))
+        self.car.hear(wish(3000))
+        self.tick()
+        self.solar.hear(offer(1000))
+        self.assertAlmostEqual(self.grantSentLast(self.car) or 0, 1000)
+        self.assertAlmostEqual(self.converters["car"].export_w, 1000)
+
+    def test_aHigherOfferWaitsForTheTick(self) -> None:
+        self.solar.hear(offer(1000))
+        self.car.hear(wish(3000))
+        self.tick()
+        self.car.sent.clear()
+        self.solar.hear(offer(5000))
+        self.assertEqual(self.car.sent, [])
+        self.tick()
+        self.assertAlmostEqual(self.grant(self.car), 3000)
+
+    def test_aLostDeviceIsReplacedInTheSameTurn(self) -> None:
+        grid = self.connect("grid", "grid")
+        grid.hear(SupplyParameters(voltage_limit=(207, 253), power_limit=2000, voltage=230))
+        self.solar.hear(offer(3000))
+        self.car.hear(wish(4000))
+        self.tick()
+        self.assertAlmostEqual(self.grant(self.car), 4000)
+        self.assertAlmostEqual(self.request(grid), 1000)
+        self.solar.node.sessionClosed(self.solar, LOST)
+        self.assertAlmostEqual(self.grantSentLast(self.car) or 0, 2000)
+        self.assertAlmostEqual(self.request(grid), 2000)
+        self.assertFalse(self.converters["solar"].closed)
+
+    def test_consentIsNotInheritedByTheNextSession(self) -> None:
+        self.solar.hear(offer(3000))
+        self.car.hear(wish(3000))
+        self.tick()
+        self.router.sessionClosed(self.solar, LOST)
+        self.solar = self.connect("solar", "solar")
+        self.tick(0.05)
+        self.assertEqual(self.grant(self.car), 0)
+
+    def test_aSessionThatLeavesGivesItsPowerBackFirst(self) -> None:
+        self.solar.hear(offer(5000))
+        self.car.hear(wish(3000))
+        self.tick()
+        self.router.draining(self.car)
+        self.assertEqual(self.grantSentLast(self.car), 0)
+        self.assertEqual(self.request(self.solar), 0)
+
+    def test_theEndOfAnOlderSessionLeavesTheNewOneAlone(self) -> None:
+        again = self.connect("solar", "solar")
+        again.hear(offer(5000))
+        self.car.hear(wish(3000))
+        self.tick()
+        self.router.sessionClosed(self.solar, LOST)
+        self.assertAlmostEqual(self.grant(self.car), 3000)
+
+
+class LimitTests(RouterTestCase):
+    def test_theCableLimitsTheDevice(self) -> None:
+        self.settings["car"] = PortSettings(side="D", voltage=DC, max_current=32, cable_current=5)
+        solar, car = self.connect("solar", "solar"), self.connect("car", "vehicle")
+        solar.hear(offer(9000))
+        car.hear(wish(6000, voltage=400))
+        self.tick()
+        self.assertAlmostEqual(self.grant(car), 2000)
+
+    def test_aVoltageThePortCannotDoGetsNothing(self) -> None:
+        solar, car = self.connect("solar", "solar"), self.connect("car", "vehicle")
+        solar.hear(offer(9000))
+        car.hear(wish(6000, voltage=1500))
+        self.tick()
+        self.assertEqual(self.grant(car), 0)
+
+    def test_aFuseLimitsTheGrid(self) -> None:
+        self.settings["grid"] = PortSettings(side="B", max_current=16)
+        grid, car = self.connect("grid", "grid"), self.connect("car", "vehicle")
+        grid.hear(SupplyParameters(voltage_limit=(207, 253), power_limit=20000, voltage=230))
+        car.hear(wish(6000))
+        self.tick()
+        self.assertAlmostEqual(self.request(grid), 16 * 230)
+
+    def test_powerCarriesAnExpiryToTheConverter(self) -> None:
+        solar, car = self.connect("solar", "solar"), self.connect("car", "vehicle")
+        solar.hear(offer(9000))
+        self.clock.advance(0.05)
+        car.hear(wish(6000))
+        self.tick(0.1)
+        self.assertAlmostEqual(self.converters["solar"].expires, 0.2)
+        self.assertAlmostEqual(self.converters["car"].expires, 0.25)
+        self.assertTrue(self.converters["car"].closed)
+
+
+class OrderTests(RouterTestCase):
+    """Sources in the order local, storage, grid; batteries take only what is left over."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.solar = self.connect("solar", "solar")
+        self.battery = self.connect("battery", "battery")
+        self.grid = self.connect("grid", "grid")
+        self.home = self.connect("home", "home")
+
+    def hear(self, solar_w: float, home_w: float) -> None:
+        self.solar.hear(offer(solar_w))
+        self.battery.hear(offer(2000), wish(1500), StorageParameters(soc=50))
+        self.grid.hear(
+            SupplyParameters(voltage_limit=(207, 253), power_limit=4000, voltage=230),
+            wish(4000, voltage=230),
+        )
+        self.home.hear(wish(home_w, voltage=230))
+        self.tick()
+
+    def test_localFirstThenStorageThenGrid(self) -> None:
+        self.hear(solar_w=1000, home_w=4000)
+        self.assertAlmostEqual(self.request(self.solar), 1000)
+        self.assertAlmostEqual(self.request(self.battery), 2000)
+        self.assertAlmostEqual(self.request(self.grid), 1000)
+        self.assertAlmostEqual(self.grant(self.home), 4000)
+        self.assertEqual(self.grant(self.battery), 0)
+
+    def test_surplusChargesTheBatteryThenFeedsTheGrid(self) -> None:
+        self.hear(solar_w=6000, home_w=1000)
+        self.assertAlmostEqual(self.grant(self.home), 1000)
+        self.assertAlmostEqual(self.grant(self.battery), 1500)
+        self.assertAlmostEqual(self.grant(self.grid), 3500)
+        self.assertEqual(self.request(self.battery), 0)
+        self.assertEqual(self.request(self.grid), 0)
+
+    def test_theGridNeverChargesTheBattery(self) -> None:
+        self.hear(solar_w=0, home_w=0)
+        self.assertEqual(self.grant(self.battery), 0)
+        self.assertEqual(self.request(self.grid), 0)
+
+
+class IsolationTests(RouterTestCase):
+    def test_aFaultBlocksThePortUntilCleanForAMinute(self) -> None:
+        solar, car = self.connect("solar", "solar"), self.connect("car", "vehicle")
+        faulty = offer(5000).replace(isolation=Isolation(IsolationState.FAULT, 10, 10))
+        clean = offer(5000).replace(isolation=Isolation(IsolationState.OK, 1000, 1000))
+        solar.hear(clean)
+        car.hear(wish(3000))
+        self.tick()
+        self.assertAlmostEqual(self.grant(car), 3000)
+        solar.hear(faulty)
+        self.assertEqual(self.grant(car), 0)
+        self.router.sessionClosed(solar, LOST)
+        solar = self.connect("solar", "solar")
+        for _ in range(599):
+            solar.hear(clean)
+            car.hear(wish(3000))
+            self.tick()
+            self.assertEqual(self.grant(car), 0)
+        for _ in range(3):
+            solar.hear(clean)
+            car.hear(wish(3000))
+            self.tick()
+        self.assertAlmostEqual(self.grant(car), 3000)

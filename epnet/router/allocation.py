@@ -190,9 +190,10 @@ class _Want:
 
     def take(self) -> None:
         """Take from the limits what the claim was given."""
-        self.power = self.claim.high if self.claim.high >= RESIDUE else 0.0
-        for limit in self.claim.limits:
-            limit.take(limit.cost(self.claim, self.power))
+        if self.claim.high >= RESIDUE:
+            self.power = self.claim.high
+            for limit in self.claim.limits:
+                limit.take(limit.cost(self.claim, self.power))
 
     def explain(self, everything: float) -> None:
         """Note what ruled; `everything` is what all sources can inject."""
@@ -212,27 +213,33 @@ class _Want:
 
 
 def _ranked(sinks: Iterable[Sink], asks: Mapping[str, float]) -> list[_Want]:
-    """The sinks in the order in which they are served.
-
-    `asks` is the price of each device that offers power too: it buys below that price only, and is
-    put into the lowest class of those who pay as much (rule 8).
-    """
+    """The sinks in the order in which they are served; `asks` is the price of each seller."""
     wants = []
     for sink in sinks:
         ask = asks.get(sink.identity)
         bid = sink.bid if ask is None else min(sink.bid, nextafter(ask, -inf))
         claim = Claim(sink.weight, 0.0, sink.max_w, (), sink.loss)
         wants.append(_Want(sink, sink.priority, bid, claim))
+    if any(want.sink.identity in asks for want in wants):
+        _standBack(wants, asks)
+    return sorted(wants, key=_Want.order)
+
+
+def _standBack(wants: Iterable[_Want], asks: Mapping[str, float]) -> None:
+    """Put each seller into the lowest class of those who pay its price (rule 8).
+
+    Who pays a seller's price bids more than the seller itself may, so by falling bids all of them
+    have their place before the seller gets its own.
+    """
     bids: list[float] = []
     lowest: list[int] = []
     for want in sorted(wants, key=lambda want: -want.bid):
         if want.sink.identity in asks:
             paying = bisect_right(bids, -asks[want.sink.identity])
-            want.priority = min([want.priority, *lowest[:paying][-1:]])
+            want.priority = min([want.priority, *lowest[max(0, paying - 1) : paying]])
         if want.sink.max_w > 0.0:
             bids.append(-want.bid)
             lowest.append(min([want.priority, *lowest[-1:]]))
-    return sorted(wants, key=_Want.order)
 
 
 def _serve(step: Sequence[_Want], everything: float) -> None:

@@ -3,8 +3,8 @@
 `snapshot` is a pure function of the router, its connections and the time.  `Snapshots` keeps the
 newest one for a moment, so that any number of viewers cost the router one look.
 
-Powers are watts at a port's terminals: *import* into the router, *export* out of it.  A number that
-is not finite becomes null, since JSON has no word for it.
+Powers are watts at a port's terminals, to the milliwatt: *import* into the router, *export* out of
+it.  A measured value that is not finite becomes null, since JSON has no word for it.
 """
 
 from __future__ import annotations
@@ -148,11 +148,11 @@ def snapshot(router: Router, connections: Connections, uptime_s: float, time: da
         },
         "devices": devices,
         "totals": {
-            "import_w": math.fsum(device["import_w"] or 0.0 for device in devices),
-            "export_w": math.fsum(device["export_w"] or 0.0 for device in devices),
-            "bus_w": allocation.bus_w,
-            "losses_w": allocation.losses_w,
-            "standing_w": allocation.standing_w,
+            "import_w": _sum(device["import_w"] for device in devices),
+            "export_w": _sum(device["export_w"] for device in devices),
+            "bus_w": round(allocation.bus_w, 3),
+            "losses_w": round(allocation.losses_w, 3),
+            "standing_w": round(allocation.standing_w, 3),
         },
         "sessions": _sessionCounts(protocols),
         "diagnostics": dict(sorted(connections.deviations.items())),
@@ -217,11 +217,11 @@ def _deviceState(port: Port, protocol: EPProtocol | None, allocation: Allocation
         "supply": _latest(port, SupplyParameters),
         "demand": _latest(port, DemandParameters),
         "storage": _latest(port, StorageParameters),
-        "granted_w": port.import_w or port.export_w,
-        "granted_import_w": port.import_w,
-        "granted_export_w": port.export_w,
-        "import_w": _finite(measured.import_w),
-        "export_w": _finite(measured.export_w),
+        "granted_w": round(port.import_w or port.export_w, 3),
+        "granted_import_w": round(port.import_w, 3),
+        "granted_export_w": round(port.export_w, 3),
+        "import_w": _watts(measured.import_w),
+        "export_w": _watts(measured.export_w),
         "estimated": port.estimated,
         "why": _why(port, allocation),
     }
@@ -284,5 +284,10 @@ def _why(port: Port, allocation: Allocation) -> str:
     return "it neither offers nor wants power"
 
 
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None
+def _sum(powers: Iterable[float | None]) -> float:
+    return round(math.fsum(power or 0.0 for power in powers), 3)
+
+
+def _watts(power: float) -> float | None:
+    """A measured power, to the milliwatt; None where a meter gives no number."""
+    return round(power, 3) if math.isfinite(power) else None

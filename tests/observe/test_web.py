@@ -7,7 +7,9 @@ import re
 from importlib.resources import files
 
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.observe.web import PAGE, makeSite
@@ -109,6 +111,47 @@ class StateTests(SiteTestCase):
         self.assertEqual((response.code, response.body), (200, b"ok\n"))
 
 
+class ReadinessTests(SiteTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.house.connections.startService()
+
+    def ready(self, seconds: float) -> bytes:
+        """What has been answered after so many seconds of the router's life."""
+        transport = self.send(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.assertEqual(transport.value(), b"")
+        self.house.clock.pump([0.01] * round(seconds * 100))
+        return transport.value()
+
+    def test_aRouterThatDecidesIsReady(self) -> None:
+        response = Response(self.ready(0.2))
+        self.assertEqual((response.code, response.body), (200, b"ready\n"))
+
+    def test_aRouterThatDecidesNoMoreIsNotReady(self) -> None:
+        self.patch(self.house.router, "advance", lambda now: None)
+        self.assertEqual(self.ready(0.9), b"")
+        response = Response(self.ready(1.1))
+        self.assertEqual(response.code, 503)
+        self.assertEqual(response.body, b"503: no decision within 1 s\n")
+
+    def test_aRouterThatStopsIsNotReady(self) -> None:
+        self.successResultOf(self.house.connections.stopService())
+        response = self.ask("/readyz")
+        self.assertEqual(response.code, 503)
+        self.assertIn(b"shutting down", response.body)
+
+    def test_nobodyWaitingIsNoMistake(self) -> None:
+        transport = StringTransport(hostAddress=self.listening)
+        channel = self.site.buildProtocol(None)
+        channel.makeConnection(transport)
+        channel.dataReceived(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        channel.connectionLost(Failure(ConnectionDone()))
+        before = len(self.house.clock.getDelayedCalls())
+        self.house.clock.pump([0.1] * 20)
+        self.assertLessEqual(len(self.house.clock.getDelayedCalls()), before)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+
 class MethodTests(SiteTestCase):
     def test_headHasTheHeadersAndNoBody(self) -> None:
         for path in PATHS:
@@ -119,7 +162,7 @@ class MethodTests(SiteTestCase):
             self.assertEqual(head.headers["content-type"], get.headers["content-type"])
 
     def test_nothingElseIsAllowedAnywhere(self) -> None:
-        for path in PATHS:
+        for path in [*PATHS, "/readyz"]:
             for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"):
                 response = self.ask(path, method)
                 self.assertEqual(response.code, 405, f"{method} {path}")
@@ -152,7 +195,7 @@ class GuardTests(SiteTestCase):
             self.assertEqual(self.ask("/healthz", host=host).code, 200, host)
 
     def test_foreignHostsAreRefusedEverywhere(self) -> None:
-        for path in [*PATHS, "/nothing"]:
+        for path in [*PATHS, "/readyz", "/nothing"]:
             response = self.ask(path, host="rebound.example:56541")
             self.assertEqual(response.code, 403)
             self.assertIn(b"Host header", response.body)

@@ -122,9 +122,9 @@ class Kept {
   }
 
   show(keys) {
-    const wantedKeys = new Set(keys);
+    const shown = new Set(keys);
     for (const [key, thing] of this.things) {
-      if (!wantedKeys.has(key)) {
+      if (!shown.has(key)) {
         thing.root.remove();
         this.things.delete(key);
       }
@@ -181,6 +181,8 @@ function showNet(name, devices, inWords, outWords, restWords) {
 
 const ROW = 64;
 const BOX = 52;
+const LABEL = 20;
+const NARROW = 480;
 const picture = { nodes: new Kept(makeNode), state: null };
 
 function makeNode() {
@@ -191,7 +193,7 @@ function makeNode() {
   }
   parts.box = root.appendChild(svg("rect", { class: "box", rx: 9, height: BOX }));
   parts.edge = root.appendChild(svg("rect", { class: "edge", rx: 2, width: 4, height: BOX - 16 }));
-  parts.icon = root.appendChild(svg("use", { width: 24, height: 24, class: "icon" }));
+  parts.icon = root.appendChild(svg("use", { class: "icon" }));
   parts.name = root.appendChild(svg("text"));
   parts.power = root.appendChild(svg("text", { class: "power" }));
   parts.tip = root.appendChild(svg("title"));
@@ -205,8 +207,7 @@ function flowsOut(device) {
   return device.side !== "B" && kindOf(device) !== "solar" && kindOf(device) !== "wind";
 }
 
-function fitted(text, width) {
-  const letters = Math.max(4, Math.floor(width / 7.4));
+function fitted(text, letters) {
   const characters = [...text];
   return characters.length <= letters ? text : `${characters.slice(0, letters - 1).join("")}…`;
 }
@@ -219,20 +220,19 @@ function showPicture(state) {
   canvas.toggleAttribute("hidden", devices.length === 0);
   const sides = [devices.filter((each) => !flowsOut(each)), devices.filter(flowsOut)];
   const width = Math.max(300, canvas.clientWidth || 700);
-  const height = Math.max(2, sides[0].length, sides[1].length) * ROW + 28;
+  const height = Math.max(2, sides[0].length, sides[1].length) * ROW + LABEL;
   canvas.setAttribute("viewBox", `0 0 ${width} ${height}`);
   canvas.setAttribute("height", height);
   canvas.setAttribute("aria-label", inWords(devices));
   const boxWidth = Math.min(230, Math.round(width * 0.37));
-  const scale = scaleOf(devices, height - 28, width / 2 - boxWidth);
+  const scale = scaleOf(devices, height - LABEL, width / 2 - boxWidth);
   const nodes = new Map();
   const all = picture.nodes.show(devices.map((each) => each.identity));
   devices.forEach((each, index) => nodes.set(each.identity, all[index]));
-  drawBus(canvas, state, width / 2, (height - 28) / 2, scale);
   sides.forEach((side, right) => {
     const total = sum(side, right ? "export_w" : "import_w");
-    let place = (height - 28 - total * scale) / 2;
-    const top = (height - 28 - side.length * ROW) / 2;
+    let place = (height - LABEL - total * scale) / 2;
+    const top = (height - LABEL - side.length * ROW) / 2;
     side.forEach((device, row) => {
       const power = (right ? device.export_w : device.import_w) ?? 0;
       const thickness = power * scale;
@@ -240,9 +240,10 @@ function showPicture(state) {
       const layout = { right, width, boxWidth, y, bus: place + thickness / 2, thickness };
       drawNode(nodes.get(device.identity), device, layout);
       place += thickness;
-      canvas.append(nodes.get(device.identity).root);
+      if (!nodes.get(device.identity).root.parentNode) canvas.append(nodes.get(device.identity).root);
     });
   });
+  drawBus(canvas, state, width / 2, (height - LABEL) / 2, scale);
 }
 
 // Pixels a watt: all ribbons fit the bus, each one its box, and none is too thick for its bend.
@@ -256,8 +257,8 @@ function drawBus(canvas, state, x, y, scale) {
   if (!picture.bus) {
     picture.bus = svg("rect", { class: "bus", rx: 4, width: 8 });
     picture.busText = svg("text", { class: "note middle" });
-    canvas.append(picture.bus, picture.busText);
   }
+  if (canvas.lastChild !== picture.busText) canvas.append(picture.bus, picture.busText);
   const total = Math.max(sum(state.devices, "import_w"), sum(state.devices, "export_w"));
   const long = Math.max(40, total * scale + 16);
   picture.bus.setAttribute("x", x - 4);
@@ -278,13 +279,17 @@ function drawNode(node, device, { right, width, boxWidth, y, bus, thickness }) {
   node.edge.setAttribute("x", right ? x : x + boxWidth - 4);
   node.edge.setAttribute("y", y - BOX / 2 + 8);
   node.icon.setAttribute("href", `#icon-${kindOf(device)}`);
-  node.icon.setAttribute("x", x + 12);
-  node.icon.setAttribute("y", y - 12);
+  const [pad, size] = width < NARROW ? [7, 18] : [12, 24];
+  for (const name of ["width", "height"]) node.icon.setAttribute(name, size);
+  node.icon.setAttribute("x", x + pad);
+  node.icon.setAttribute("y", y - size / 2);
+  const indent = pad + size + (width < NARROW ? 5 : 8);
   for (const [part, dy] of [[node.name, -5], [node.power, 15]]) {
-    part.setAttribute("x", x + 44);
+    part.setAttribute("x", x + indent);
     part.setAttribute("y", y + dy);
   }
-  setText(node.name, fitted(nameOf(device), boxWidth - 52));
+  const letter = width < NARROW ? 6.7 : 7.4;
+  setText(node.name, fitted(nameOf(device), Math.floor((boxWidth - indent - 8) / letter)));
   setText(node.power, device.session.connected ? watts(power) : "away");
   setText(node.tip, `${nameOf(device)} (${device.identity}): ${device.why}`);
   const from = right ? [width / 2 + 4, bus] : [boxWidth, y];

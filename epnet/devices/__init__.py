@@ -1,0 +1,1 @@
+"""Simulated devices, each an `IDevice`: solar, battery, ev, load and grid."""

@@ -1,0 +1,97 @@
+"""From ``--device KIND:key=value,…`` to a device.
+
+KIND is the kind of a `DeviceMaker`, or any other `IDeviceMaker`, that Twisted's plugin system
+finds, or the dotted name of a class that implements `IDevice`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+from twisted.plugin import IPlugin, getPlugins
+from twisted.python.reflect import namedAny
+from zope.interface import implementer
+from zope.interface.exceptions import Invalid
+from zope.interface.verify import verifyObject
+
+from epnet.devices.options import makeWithOptions, refuseUnknown
+from epnet.errors import UsageError
+from epnet.interfaces import IDevice, IDeviceMaker
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+
+@implementer(IPlugin, IDeviceMaker)
+@attrs.frozen
+class DeviceMaker:
+    """Makes devices of one kind; the class is imported only then.
+
+    kind: the word for KIND on the command line.
+    className: the dotted name of the class, called as ``cls(clock, **options)``.
+    description: one line for the help text.
+    """
+
+    kind: str
+    className: str
+    description: str
+
+    def makeDevice(self, clock: IReactorTime, options: Mapping[str, str]) -> IDevice:
+        """Make a device from the options as written.
+
+        Raises `UsageError` for an option that is unknown or has a bad value, a class that cannot
+        be imported, and one that does not make an `IDevice`.
+        """
+        try:
+            device = makeWithOptions(_imported(self.className), clock, options)
+            verifyObject(IDevice, device)
+        except UsageError as error:
+            raise UsageError(f"device {self.kind}: {error}") from error
+        except Invalid as error:
+            raise UsageError(f"device {self.kind} is no IDevice: {error}") from error
+        made: IDevice = device
+        return made
+
+
+def deviceMakers() -> dict[str, IDeviceMaker]:
+    """The makers that are installed, by kind."""
+    return {maker.kind: maker for maker in getPlugins(IDeviceMaker)}
+
+
+def parseDevice(text: str, clock: IReactorTime) -> IDevice:
+    """Make the device that ``KIND[:key=value,…]`` says.
+
+    clock: the one clock the device lives by.
+    Raises `UsageError` if it cannot be.
+    """
+    kind, _, rest = text.partition(":")
+    options = _parseOptions(kind, rest)
+    if "." in kind:
+        return DeviceMaker(kind, kind, "").makeDevice(clock, options)
+    makers = deviceMakers()
+    refuseUnknown([kind], makers, "kind of device")
+    return makers[kind].makeDevice(clock, options)
+
+
+def _parseOptions(kind: str, text: str) -> dict[str, str]:
+    options: dict[str, str] = {}
+    for part in filter(None, text.split(",")):
+        key, equals, value = part.partition("=")
+        if not (key and equals):
+            raise UsageError(f"device {kind}: {part!r} is no option: write key=value")
+        if key in options:
+            raise UsageError(f"device {kind}: {key} is given twice")
+        options[key] = value
+    return options
+
+
+def _imported(name: str) -> type:
+    try:
+        found: object = namedAny(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(f"cannot import it: {error}") from error
+    if not isinstance(found, type):
+        raise UsageError(f"{name} is not a class")
+    return found

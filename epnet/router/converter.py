@@ -1,0 +1,52 @@
+"""The converter of a router port, simulated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zope.interface import implementer
+
+from epnet.devices.stage import PowerStage
+from epnet.interfaces import IPort, PortReading
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+
+@implementer(IPort)
+class SimulatedConverter:
+    """Power electronics whose meter shows what the set-points make flow.
+
+    clock: the one clock; set-points expire by it without anyone calling (wire-profile S12).
+    rating_w: the most it converts in either direction, W, above 0.
+    voltage_v: what its meter shows, V.
+
+    Increases take 1 s over the full rating, decreases 100 ms; a direction reverses through zero.
+    """
+
+    def __init__(self, clock: IReactorTime, rating_w: float, voltage_v: float = 230.0) -> None:
+        self._voltage_v = voltage_v
+        self._stage = PowerStage(clock, rating_w)
+
+    def setLimits(self, import_w: float, export_w: float, expires: float) -> None:
+        """Follow new set-points, W, until `expires`; without effect while the contactor is open."""
+        # Seen from the bus, a port draws what it imports.
+        self._stage.setLimits(import_w, export_w, expires)
+
+    def close(self) -> None:
+        """Close the contactor: power can flow."""
+        self._stage.close()
+
+    def open(self) -> None:
+        """Ramp to zero, then open the contactor at near-zero current, or after 500 ms."""
+        self._stage.open()
+
+    @property
+    def isClosed(self) -> bool:
+        """Whether power can flow."""
+        return self._stage.isClosed
+
+    def reading(self) -> PortReading:
+        """What flows now."""
+        import_w, export_w = self._stage.flow()
+        return PortReading(self._voltage_v, import_w, export_w)

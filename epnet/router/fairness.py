@@ -11,7 +11,7 @@ group) or bus watts, with each claim's losses (the bus).  Both are increasing fu
 level, linear or quadratic between the levels where a claim starts or ends to rise, so a limit's
 level is found by bisection over those and one closed formula.
 
-Sums are exact (`math.fsum`): no limit is exceeded by rounding, and no order of claims matters.
+Sums are rounded once (`math.fsum`): no limit is exceeded, and no order of claims matters.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Limit:
 
     def fits(self, watts: float) -> bool:
         """Whether `watts` more are within the cap."""
-        return fsum((watts, self._taken, self._carry, -self.cap)) <= 0.0
+        return fsum((self._taken, self._carry, watts)) <= self.cap
 
     def take(self, watts: float) -> None:
         """Take `watts`; give them back if negative."""
@@ -118,13 +118,13 @@ class Limit:
         return (claim.weight, claim.low, claim.high, a, c)
 
     def _excess(self, rows: Iterable[_Row], level: float) -> float:
-        """By how many watts `rows` at `level` and what was taken exceed the cap, sign exact."""
-        costs = [self._taken, self._carry, -self.cap]
+        """By how many watts `rows` at `level` and what was taken exceed the cap."""
+        costs = [self._taken, self._carry]
         for weight, low, high, a, c in rows:
             power = weight * level
             power = low if power < low else high if power > high else power
             costs.append(power * (a + c * power))
-        return fsum(costs)
+        return fsum(costs) - self.cap
 
     def _within(self, rows: Iterable[_Row], start: float, end: float) -> float:
         """Solve for the level between two neighbouring edges, where the sum is one quadratic."""

@@ -216,6 +216,13 @@ class GroupTests(SynchronousTestCase):
             allocation.sinks["a"].text, "group feeder has no more than 4000 W for its members"
         )
 
+    def test_roundingDoesNotBarAMinimumThatFits(self) -> None:
+        # Added one after the other with rounding, seven times 1380.02 is 9660.140000000001.
+        sinks = [Sink(str(number), 9000, 1380.02) for number in range(7)]
+        group = Group("feeder", 9660.14, [sink.identity for sink in sinks])
+        allocation = allocate([Source("s", 99999)], sinks, [group])
+        self.assertEqual({s.power_w for s in allocation.sinks.values()}, {1380.02})
+
     def test_roundingDoesNotExceedACap(self) -> None:
         # With these weights the rounded level would give 1380.0000000000002 W.
         sinks = [Sink(f"{n}", 9000, weight=w) for n, w in enumerate((0.5, 0.7, 0.7, 1.7))]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.task import LoopingCall
@@ -37,20 +39,20 @@ READY_SECONDS: Final = 1.0
 """How long a router that is ready may take to decide."""
 READY_LOOK_SECONDS: Final = 0.05
 
-PAGE: Final = {
-    "index.html": "text/html; charset=utf-8",
-    "app.js": "text/javascript; charset=utf-8",
-    "style.css": "text/css; charset=utf-8",
-    "icon.svg": "image/svg+xml",
+MEDIA_TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
 }
-"""The files of the live page and their media types."""
+"""Of the files of the live page, by the end of their names."""
 
 
 def makeSite(router: Router, connections: Connections, clock: IReactorTime) -> Site:
     """Everything a router shows over HTTP, as a factory to listen with; it keeps no access log."""
     snapshots = Snapshots(router, connections, clock)
     metrics = Metrics(snapshots)
-    page = {name.encode(): _staticFile(name) for name in PAGE}
+    page = dict(_pageFiles())
     state = Content(JSON, lambda: json.dumps(snapshots.state(), allow_nan=False).encode())
     root = Branch(
         {
@@ -101,6 +103,13 @@ class Readiness(Answer):
         return done
 
 
-def _staticFile(name: str) -> Content:
-    body = (files("epnet.observe") / "static" / name).read_bytes()
-    return Content(PAGE[name], lambda: body)
+def _pageFiles() -> Iterator[tuple[bytes, Content]]:
+    """The files of the live page, by name, read once."""
+    for path in (files("epnet.observe") / "static").iterdir():
+        mediaType = MEDIA_TYPES.get(PurePath(path.name).suffix)
+        if mediaType is not None:
+            yield path.name.encode(), _fixed(mediaType, path.read_bytes())
+
+
+def _fixed(mediaType: str, body: bytes) -> Content:
+    return Content(mediaType, lambda: body)

@@ -12,10 +12,19 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from epnet.observe.web import PAGE, makeSite
+from epnet.observe.web import makeSite
 from epnet.wire import DemandParameters
 from tests.observe.house import House, hear
 
+PAGE = {
+    "index.html": "text/html; charset=utf-8",
+    "app.js": "text/javascript; charset=utf-8",
+    "dom.js": "text/javascript; charset=utf-8",
+    "picture.js": "text/javascript; charset=utf-8",
+    "words.js": "text/javascript; charset=utf-8",
+    "style.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
 PATHS = ["/", "/api/v1/state", "/metrics", "/healthz"] + [f"/static/{name}" for name in PAGE]
 
 
@@ -54,6 +63,7 @@ class SiteTestCase(SynchronousTestCase):
 class PageTests(SiteTestCase):
     def test_thePageAndItsFiles(self) -> None:
         static = files("epnet.observe") / "static"
+        self.assertEqual({path.name for path in static.iterdir()}, set(PAGE))
         for name, mediaType in PAGE.items():
             response = self.ask(f"/static/{name}")
             self.assertEqual(response.code, 200)
@@ -71,13 +81,17 @@ class PageTests(SiteTestCase):
         page = self.ask("/").body.decode()
         for path in re.findall(r'(?:src|href)="([^"#]+)"', page):
             self.assertEqual(self.ask("/" + path).code, 200, path)
+        for name in PAGE:
+            for path in re.findall(r'from "\./([^"]+)"', self.ask(f"/static/{name}").body.decode()):
+                self.assertEqual(self.ask(f"/static/{path}").code, 200, path)
 
     def test_thePolicyForbidsNothingThatThePageNeeds(self) -> None:
         page = self.ask("/").body.decode()
         self.assertNotRegex(page, r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]* src=)")
 
     def test_textFromDevicesNeverBecomesMarkup(self) -> None:
-        script = self.ask("/static/app.js").body.decode()
+        names = [name for name in PAGE if name.endswith(".js")]
+        script = "".join(self.ask(f"/static/{name}").body.decode() for name in names)
         self.assertNotRegex(script, r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval")
 
 

@@ -1,0 +1,50 @@
+// Small helpers for the document.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+export const at = (id) => document.getElementById(id);
+
+export function element(tag, className, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+export function svg(tag, attributes = {}) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+
+export function icon(kind) {
+  const picture = svg("svg", { class: "icon", "aria-hidden": "true" });
+  picture.append(svg("use", { href: `#icon-${kind}` }));
+  return picture;
+}
+
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+// Things of the page by key: made once, updated while the key is there, removed when it is gone.
+export class Kept {
+  constructor(make) {
+    this.make = make;
+    this.things = new Map();
+  }
+
+  show(keys) {
+    const shown = new Set(keys);
+    for (const [key, thing] of this.things) {
+      if (!shown.has(key)) {
+        thing.root.remove();
+        this.things.delete(key);
+      }
+    }
+    return keys.map((key) => {
+      if (!this.things.has(key)) this.things.set(key, this.make(key));
+      return this.things.get(key);
+    });
+  }
+}

@@ -13,7 +13,10 @@ class EPError(Exception):
 
 
 class UsageError(EPError, ValueError):
-    """A mistake of the local user: an argument, an option, a file.  The text says how to mend it."""
+    """A mistake of the local user: an argument, an option, a file.
+
+    The text says how to mend it.
+    """
 
 
 class PeerError(EPError):

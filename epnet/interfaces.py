@@ -26,6 +26,7 @@ from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint, ITransport
+    from twisted.protocols.tls import TLSMemoryBIOFactory
     from twisted.python.failure import Failure
 
     from epnet.identity import Peer
@@ -224,7 +225,7 @@ class IClient(IRole):
         """The identity the upstream device must show, None for any that is trusted."""
 
     def redialDelay() -> float:
-        """Seconds to wait before dialling again, by how the last attempt ended (wire-profile M3)."""
+        """Seconds to wait before dialling again after how the last attempt ended (M3)."""
 
 
 class IServer(IRole):
@@ -246,8 +247,21 @@ class ITrust(Interface):
         Raises `epnet.errors.PeerError` whose text is fit for the log and a Soft Disconnect.
         """
 
-    def serverFactory(wrapped: IProtocolFactory) -> IProtocolFactory:
-        """Put TLS 1.3 under a factory that listens."""
+    def serverFactory(
+        wrapped: IProtocolFactory, *, clock: IReactorTime | None = None
+    ) -> TLSMemoryBIOFactory:
+        """Put TLS 1.3 under a factory that listens.
+
+        clock: decides when collected writes leave; None for the reactor.
+        """
+
+    def clientFactory(
+        wrapped: IProtocolFactory,
+        hostname: str | None = None,
+        *,
+        clock: IReactorTime | None = None,
+    ) -> TLSMemoryBIOFactory:
+        """Put TLS 1.3 under a factory that dials; see `clientEndpoint` and `serverFactory`."""
 
     def clientEndpoint(
         endpoint: IStreamClientEndpoint, hostname: str | None

@@ -161,6 +161,7 @@ class ConsentTests(RouterTestCase):
         self.car.sent.clear()
         self.solar.hear(offer(5000))
         self.assertEqual(self.car.sent, [])
+        self.car.hear(wish(3000))
         self.tick()
         self.assertAlmostEqual(self.grant(self.car), 3000)
 

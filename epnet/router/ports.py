@@ -1,0 +1,313 @@
+"""The ports of a router: what one may carry, and what flows over it now (EnergyNet §2.1).
+
+A port is one connected device as the router sees it.  `PortSettings` is what its installer says of
+it; `Port` adds the device's messages, the set-points, and the converter that actuates and meters.
+*import* is power into the router, *export* power out of it, W at the terminals, never negative.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+from epnet.router.converter import SimulatedConverter
+from twisted.internet.interfaces import IReactorTime
+
+from epnet.consent import Transfer, allowedPower, blocksPower
+from epnet.identity import Peer
+from epnet.interfaces import ILink, IPort, PortReading
+from epnet.router.allocation import Loss, Sink, Source
+from epnet.wire import (
+    Bounds,
+    DemandParameters,
+    StorageParameters,
+    SupplyParameters,
+)
+
+FAULT_CLEARS_SECONDS: Final = 60.0
+"""How long isolation must be reported clean before a fault no longer blocks the port."""
+
+AC_VOLTAGE: Final = Bounds(207, 253)
+DC_VOLTAGE: Final = Bounds(200, 1000)
+NO_LOSS: Final = Loss()
+
+
+class Tier(enum.IntEnum):
+    """The fixed order of sources where no price is known: cheaper first."""
+
+    LOCAL = 0
+    STORAGE = 1
+    ROUTER = 2
+    GRID = 3
+
+
+@attrs.frozen
+class PortSettings:
+    """What the installer says of a port.
+
+    side: A loads, B utility grid, C other routers, D local resources (EnergyNet §2.2).
+    kind: 'AC' or 'DC'.
+    voltage: what the port can work at, V, minimum and maximum.
+    max_current: what the port can carry, A.
+    cable_current: what the cable can carry, A; the smaller of the two rules.
+    max_power: what the port's converter can convert, W.
+    min_w: below this much its device gets nothing, W.
+    priority: class as a sink, higher first.
+    weight: share within its class.
+    bid: takes only power from sources of this tier and cheaper; infinite: must be served.
+    loss: of the conversion between the bus and the port.
+    """
+
+    side: str = "A"
+    kind: str = "AC"
+    voltage: Bounds = AC_VOLTAGE
+    max_current: float = 32.0
+    cable_current: float = 32.0
+    max_power: float = 22_000.0
+    min_w: float = 0.0
+    priority: int = 1
+    weight: float = 1.0
+    bid: float = float("inf")
+    loss: Loss = NO_LOSS
+
+    @property
+    def current_limit(self) -> float:
+        """What port and cable can carry, A."""
+        return min(self.max_current, self.cable_current)
+
+
+class Port:
+    """One port with what its device says, what it is granted, and what is measured.
+
+    identity: the device that belongs to it.
+    converter: its power electronics.
+    link: the open session with its device, or None.
+    import_w, export_w: the set-points, W; at most one of them above 0.
+    """
+
+    def __init__(self, identity: str, settings: PortSettings, converter: IPort) -> None:
+        self.identity = identity
+        self.settings = settings
+        self.converter = converter
+        self.link: ILink | None = None
+        self.leaving = False
+        self.import_w = 0.0
+        self.export_w = 0.0
+        self.transfer = Transfer(settings.max_power)
+        self._faulty = False
+        self._cleanSince: float | None = None
+
+    # Its device's messages
+
+    def attach(self, link: ILink) -> None:
+        """Its device has connected.  Consent is never inherited: nothing is granted yet."""
+        self.link = link
+        self.leaving = False
+
+    def detach(self) -> None:
+        """Its device is gone: no power can flow."""
+        self.link = None
+        self._cleanSince = None
+        self.import_w = self.export_w = 0.0
+        self.transfer = Transfer(self.settings.max_power)
+        self.converter.open()
+
+    def noteIsolation(self, now: float) -> None:
+        """Follow the isolation its device reports; a fault survives reconnection.
+
+        It blocks the port until the device has reported a clean state for 60 s.
+        """
+        supply = self.link and self.link.latest(SupplyParameters)
+        if not isinstance(supply, SupplyParameters) or supply.isolation is None:
+            return
+        if blocksPower(supply):
+            self._faulty = True
+            self._cleanSince = None
+        elif self._cleanSince is None:
+            self._cleanSince = now
+        elif now - self._cleanSince >= FAULT_CLEARS_SECONDS:
+            self._faulty = False
+
+    @property
+    def blocked(self) -> bool:
+        """Whether nothing may flow: an isolation fault, or its device is leaving."""
+        return self._faulty or self.leaving
+
+    # What it could carry
+
+    def importBound(self) -> float:
+        """The most its device may supply now by device, port and cable, W."""
+        if self.link is None or self.blocked:
+            return 0.0
+        supply = self.link.supply()
+        if supply is None:
+            return 0.0
+        return allowedPower(supply, self._request(self.settings.max_power, supply))
+
+    def exportBound(self) -> float:
+        """The most its device may draw now by device, port and cable, W."""
+        if self.link is None or self.blocked:
+            return 0.0
+        capability = SupplyParameters(
+            voltage_limit=self.settings.voltage,
+            current_limit=(0, self.settings.current_limit),
+            power_limit=self.settings.max_power,
+        )
+        return allowedPower(capability, self.link.demand())
+
+    @property
+    def overdrawn(self) -> bool:
+        """Whether a set-point is above what may flow now."""
+        return (self.import_w > 0.0 and self.import_w > self.importBound()) or (
+            self.export_w > 0.0 and self.export_w > self.exportBound()
+        )
+
+    def source(self) -> Source:
+        """The port as a source of power for the bus."""
+        return Source(self.identity, self.importBound(), self.tier, self.settings.loss)
+
+    def sink(self) -> Sink:
+        """The port as a sink of power from the bus."""
+        return Sink(
+            self.identity,
+            self.exportBound(),
+            min_w=self.settings.min_w,
+            priority=self.settings.priority,
+            weight=self.settings.weight,
+            bid=self.settings.bid,
+            loss=self.settings.loss,
+            running=self.export_w > 0.0,
+        )
+
+    @property
+    def tier(self) -> Tier:
+        """Where it stands in the order of sources."""
+        if self.settings.side == "B":
+            return Tier.GRID
+        if self.settings.side == "C":
+            return Tier.ROUTER
+        stores = self.link is not None and self.link.latest(StorageParameters) is not None
+        return Tier.STORAGE if stores else Tier.LOCAL
+
+    # What it is given
+
+    def setPoints(self, import_w: float, export_w: float, now: float) -> bool:
+        """Take new set-points, W; say whether one of them fell."""
+        fell = import_w < self.import_w or export_w < self.export_w
+        self.import_w, self.export_w = import_w, export_w
+        self.actuate(now)
+        return fell
+
+    def actuate(self, now: float) -> None:
+        """Hand the set-points to the converter, with their expiry, and follow the transfer."""
+        if self.link is None:
+            return
+        if self.import_w > 0.0 or self.export_w > 0.0:
+            self.converter.close()
+        kind = SupplyParameters if self.import_w > 0.0 else DemandParameters
+        expires = self.link.consentExpires(kind)
+        self.converter.setLimits(self.import_w, self.export_w, expires)
+        reading = self.measured()
+        measured_w = reading.import_w + reading.export_w
+        self.link.setTransferring(
+            self.transfer.update(self.import_w + self.export_w, measured_w, now)
+        )
+
+    def measured(self) -> PortReading:
+        """What flows: by the port's meter, or as estimated from the messages without one."""
+        return self.converter.reading() or self._estimate()
+
+    @property
+    def estimated(self) -> bool:
+        """Whether `measured` is an estimate."""
+        return self.converter.reading() is None
+
+    def _estimate(self) -> PortReading:
+        supply = self.link and self.link.latest(SupplyParameters)
+        import_w = 0.0
+        if isinstance(supply, SupplyParameters) and self.import_w > 0.0:
+            import_w = max(0.0, (supply.voltage or 0.0) * (supply.current or 0.0))
+        return PortReading(self._exportVoltage(), import_w, self.export_w)
+
+    # What it says to its device
+
+    def messages(self) -> list[SupplyParameters | DemandParameters]:
+        """The grant for a device that demands, the request for one that supplies."""
+        if self.link is None:
+            return []
+        messages: list[SupplyParameters | DemandParameters] = []
+        if self.link.latest(DemandParameters) is not None:
+            messages.append(self._grant(self.export_w))
+        supply = self.link.latest(SupplyParameters)
+        if isinstance(supply, SupplyParameters):
+            messages.append(self._request(self.import_w, supply))
+        return messages
+
+    def _grant(self, power_w: float) -> SupplyParameters:
+        """A Supply whose limits equal a grant of that power."""
+        voltage = self._exportVoltage()
+        return SupplyParameters(
+            voltage_limit=self.settings.voltage,
+            current_limit=(0, min(power_w / voltage, self.settings.current_limit)),
+            power_limit=power_w,
+            voltage=voltage,
+            current=self.measured().export_w / voltage,
+        )
+
+    def _request(self, power_w: float, supply: SupplyParameters) -> DemandParameters:
+        """A Demand whose limits equal a set-point of that power."""
+        voltage = self._importVoltage(supply)
+        return DemandParameters(
+            voltage=voltage,
+            current_limit=min(power_w / voltage, self.settings.current_limit),
+            power_limit=power_w,
+        )
+
+    def _exportVoltage(self) -> float:
+        """What the port puts out, V: what its device requires, else the middle of the window."""
+        window = self.settings.voltage
+        demand = self.link and self.link.latest(DemandParameters)
+        if isinstance(demand, DemandParameters) and demand.voltage is not None:
+            return min(max(demand.voltage, window.min), window.max)
+        return (window.min + window.max) / 2
+
+    def _importVoltage(self, supply: SupplyParameters) -> float:
+        """What the port takes power at, V: what is measured, as far as both windows allow."""
+        low, high = self.settings.voltage
+        if supply.voltage_limit is not None:
+            low, high = max(low, supply.voltage_limit.min), min(high, supply.voltage_limit.max)
+        return max(low, min(high, supply.voltage if supply.voltage is not None else low))
+
+
+DEFAULT_PORTS: Final = {
+    "solar": PortSettings(side="D", kind="DC", voltage=DC_VOLTAGE),
+    "wind": PortSettings(side="D", kind="DC", voltage=DC_VOLTAGE),
+    "battery": PortSettings(side="D", kind="DC", voltage=DC_VOLTAGE, bid=Tier.LOCAL),
+    "vehicle": PortSettings(side="D", kind="DC", voltage=DC_VOLTAGE),
+    "grid": PortSettings(side="B", priority=0, bid=Tier.LOCAL),
+    "router": PortSettings(side="C", kind="DC", voltage=DC_VOLTAGE),
+}
+"""By the type in Session Parameters, for devices whose port nobody has described.
+
+Batteries and the grid take only what local sources have left over.
+"""
+
+
+class PortMaker:
+    """Makes the port of a device that connects for the first time.
+
+    clock: the one clock, for the simulated converters.
+    described: settings by identity; other devices get those of their type.
+    """
+
+    def __init__(self, clock: IReactorTime, described: Mapping[str, PortSettings]) -> None:
+        self._clock = clock
+        self._described = described
+
+    def __call__(self, peer: Peer) -> Port:
+        """The port of that device."""
+        default = DEFAULT_PORTS.get(peer.parameters.type or "", PortSettings())
+        settings = self._described.get(peer.identity, default)
+        return Port(peer.identity, settings, SimulatedConverter(self._clock, settings.max_power))

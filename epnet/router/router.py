@@ -1,0 +1,121 @@
+"""The energy router: the node behind a router's sessions (EnergyNet §2, router design).
+
+It gives every trusted device a port, turns the devices' offers and requests into set-points by the
+pure function in `epnet.router.allocation`, and publishes them: a Demand to each device that
+supplies, a Supply to each that draws.  Allocation runs 10 times a second, and in the same call
+whenever something that is being used falls away: a device lost, a lower offer, an expired consent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from epnet.identity import Peer
+from epnet.interfaces import ILink, INode
+from epnet.lifecycle import Ending
+from epnet.router.allocation import Allocation, allocate
+from epnet.router.ports import Port
+from epnet.wire import Message, SessionParameters
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+TICK_SECONDS: Final = 0.1
+
+PortMaker = Callable[[Peer], Port]
+"""Makes the port for a device that has none yet; raises `epnet.errors.PeerError` to refuse it."""
+
+
+@implementer(INode)
+class Router:
+    """An energy router.
+
+    parameters: what it says of itself.
+    makePort: gives a newly connected device its port.
+    clock: the one clock.
+    ports: by device identity; a port stays when its device goes.
+    allocation: the newest decision.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, parameters: SessionParameters, makePort: PortMaker, clock: IReactorTime
+    ) -> None:
+        self.parameters = parameters
+        self.ports: dict[str, Port] = {}
+        self.allocation: Allocation = allocate((), ())
+        self._makePort = makePort
+        self._clock = clock
+        self._ticked = clock.seconds()
+
+    # INode
+
+    def sessionOpened(self, link: ILink) -> None:
+        """A device has connected: it gets its port back, or a new one."""
+        identity = link.peer.identity
+        if identity not in self.ports:
+            self.ports[identity] = self._makePort(link.peer)
+        self.ports[identity].attach(link)
+
+    def messageReceived(self, link: ILink, message: Message) -> None:
+        """Act at once on what falls below what is in use; the rest waits for the tick."""
+        port = self._portOf(link)
+        if port is not None:
+            port.noteIsolation(self._clock.seconds())
+            if port.overdrawn:
+                self.allocate()
+
+    def publications(self, link: ILink) -> Iterable[Message]:
+        """The grant and the request for the device on this link."""
+        port = self._portOf(link)
+        return port.messages() if port is not None else ()
+
+    def advance(self, now: float) -> None:
+        """Allocate when the tick is due, or when consent has expired for power in use."""
+        if now - self._ticked >= TICK_SECONDS or any(p.overdrawn for p in self.ports.values()):
+            self.allocate()
+
+    def draining(self, link: ILink) -> None:
+        """The session is being closed on purpose: the port's power goes to the others."""
+        port = self._portOf(link)
+        if port is not None:
+            port.leaving = True
+            self.allocate()
+
+    def sessionClosed(self, link: ILink, ending: Ending) -> None:
+        """A device is gone: what it supplied is missing from now on, in this very call."""
+        port = self._portOf(link)
+        if port is None:
+            return
+        if port.import_w or port.export_w:
+            self.log.warn(
+                "{identity} gone in a transfer ({import_w:.0f} W in, {export_w:.0f} W out)",
+                identity=port.identity,
+                import_w=port.import_w,
+                export_w=port.export_w,
+            )
+        port.detach()
+        self.allocate()
+
+    # Deciding
+
+    def allocate(self) -> None:
+        """Decide anew, actuate, and tell at once everyone whose power falls."""
+        now = self._ticked = self._clock.seconds()
+        ports = self.ports.values()
+        self.allocation = allocate([p.source() for p in ports], [p.sink() for p in ports])
+        sources, sinks = self.allocation.sources, self.allocation.sinks
+        for port in ports:
+            identity = port.identity
+            if port.setPoints(sources[identity].power_w, sinks[identity].power_w, now):
+                assert port.link is not None
+                port.link.publishNow()
+
+    def _portOf(self, link: ILink) -> Port | None:
+        port = self.ports.get(link.peer.identity)
+        return port if port is not None and port.link is link else None

@@ -124,9 +124,9 @@ class Connections(Service):
         if peer.identity == self.node.parameters.identity:
             raise PeerError(f"it calls itself {peer.identity}, which is our own identity")
         for other in self:
-            if other is not protocol and other.session.publishing:
-                if other.peer.identity == peer.identity:
-                    raise AlreadyConnected(f"{peer.identity} is connected already")
+            known = other is not protocol and other.session.publishing
+            if known and other.peer.identity == peer.identity:
+                raise AlreadyConnected(f"{peer.identity} is connected already")
         return peer
 
     def deviation(self, protocol: EPProtocol, diagnostic: Diagnostic) -> None:

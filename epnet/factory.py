@@ -33,7 +33,7 @@ class EPFactory(Factory):
     sessionSettings: times and limits of each session.
     """
 
-    protocol = EPProtocol
+    protocol = EPProtocol  # type: ignore[assignment]  # it knows what its factory is
     noisy = False
 
     def __init__(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -52,6 +53,7 @@ class EPProtocol(Protocol):
 
     log = Logger()
     factory: EPFactory
+    transport: TLSMemoryBIOProtocol
     session: Session
 
     def __init__(self) -> None:

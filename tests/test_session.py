@@ -1,5 +1,7 @@
 """One conversation, sans I/O: every rule at the top of epnet.session."""
 
+from itertools import pairwise
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.errors import PeerError
@@ -309,7 +311,7 @@ class SendingTests(SessionTestCase):
         self.session.setTransferring(True, self.now)
         times = self.publishing(10.0, [SUPPLY])
         self.assertEqual(len(times), 201)
-        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in pairwise(times)]
         self.assertLess(max(gaps), 0.0667)
 
     def test_S7_aTransferQuickensThePaceAtOnce(self) -> None:

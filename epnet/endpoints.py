@@ -1,0 +1,144 @@
+"""Where to listen and what to dial: endpoint strings, default port, addresses as people write them.
+
+TLS is always put on top of an endpoint by the trust policy; none of these strings says so.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+import attrs
+from twisted.application.service import Service
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import HostnameEndpoint, serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocolFactory,
+    IReactorCore,
+    IReactorTCP,
+    IStreamClientEndpoint,
+    IStreamServerEndpoint,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from epnet.errors import UsageError
+
+EP_PORT: Final = 0xDCDC
+"""The default listening port of the Energy Protocol, 56540 (Ethernet/TCP §2)."""
+
+
+def defaultListen() -> str:
+    """The endpoint string for `EP_PORT` on all interfaces, in both families where there are two."""
+    return f"tcp6:{EP_PORT}:interface=\\:\\:" if _hasIPv6() else f"tcp:{EP_PORT}"
+
+
+def _hasIPv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::", 0))
+    except OSError:
+        return False
+    return True
+
+
+def serverEndpoint(reactor: IReactorCore, text: str) -> IStreamServerEndpoint:
+    """The endpoint for a Twisted endpoint string; raises `UsageError` for one that is none."""
+    try:
+        endpoint: IStreamServerEndpoint = serverFromString(reactor, text)
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise UsageError(
+            f"{text!r} is no endpoint to listen on ({error}): write 'tcp:{EP_PORT}' or "
+            f"'tcp:{EP_PORT}:interface=192.0.2.1'"
+        ) from error
+    return endpoint
+
+
+@attrs.frozen
+class Upstream:
+    """An upstream device as written: ``[IDENTITY@]HOST[:PORT]``.
+
+    identity: what it must show instead of the host's name, or None.
+    """
+
+    host: str
+    port: int = EP_PORT
+    identity: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Upstream:
+        """Read it; an IPv6 address with a port stands in brackets.  Raises `UsageError`."""
+        identity, at, place = text.rpartition("@")
+        if place.startswith("["):
+            host, bracket, rest = place[1:].partition("]")
+            port = rest.removeprefix(":")
+            valid = bool(bracket) and (not rest or rest.startswith(":"))
+        elif place.count(":") > 1:  # a bare IPv6 address
+            host, port, valid = place, "", True
+        else:
+            host, colon, port = place.partition(":")
+            valid = not colon or bool(port)
+        number = int(port) if port.isascii() and port.isdigit() else 0 if port else EP_PORT
+        if not valid or not host or not 0 < number < 65536 or (at and not identity):
+            raise UsageError(
+                f"{text!r} is no upstream address: write [IDENTITY@]HOST[:PORT], for example "
+                "'router.example', '192.0.2.1:56540' or 'router-1@[2001:db8::1]:56540'"
+            )
+        return cls(host, number, identity or None)
+
+    def endpoint(self, reactor: IReactorTCP) -> IStreamClientEndpoint:
+        """The endpoint to dial, before TLS."""
+        return HostnameEndpoint(reactor, self.host, self.port)
+
+
+class Listener(Service):
+    """Listens on an endpoint while the service runs.
+
+    A port that is taken ends the program at start with one line, before anything else has begun.
+
+    text: the endpoint string, for messages.
+    listening: the port, while there is one.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: IReactorCore, text: str, factory: IProtocolFactory) -> None:
+        self.text = text
+        self.listening: IListeningPort | None = None
+        self._reactor = reactor
+        self._endpoint = serverEndpoint(reactor, text)
+        self._factory = factory
+
+    def privilegedStartService(self) -> None:
+        """Take the port; raises SystemExit with a line for the user where that fails."""
+        super().privilegedStartService()
+        failures: list[Failure] = []
+        self._endpoint.listen(self._factory).addCallbacks(self._listens, failures.append)
+        if failures:
+            error = failures[0].value
+            why = error.socketError.strerror if isinstance(error, CannotListenError) else error
+            raise SystemExit(
+                f"cannot listen on {self.text}: {why}. Stop what uses the port, or choose another "
+                "one with --listen or --http."
+            )
+
+    def dialled(self) -> IStreamClientEndpoint:
+        """The endpoint on this host that reaches the port; only while it listens."""
+        assert self.listening is not None
+        address = self.listening.getHost()
+        assert isinstance(address, IPv4Address | IPv6Address)
+        host = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(address.host, address.host)
+        return HostnameEndpoint(self._reactor, host, address.port)
+
+    def _listens(self, port: IListeningPort) -> None:
+        self.listening = port
+        self.log.info("listening on {address}", address=port.getHost())
+
+    def stopService(self) -> Deferred[object] | None:
+        """Give the port back."""
+        super().stopService()
+        port, self.listening = self.listening, None
+        return maybeDeferred(port.stopListening) if port is not None else None

@@ -1,0 +1,135 @@
+"""What the four twistd plugins share: options, credentials, signals, how start-up errors look."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from types import FrameType
+from typing import Any, TypeVar
+
+from twisted.application.service import IService, MultiService
+from twisted.python import usage
+
+from epnet.errors import UsageError
+from epnet.pki import CertificatePaths, certificatePaths
+from epnet.state import defaultStateDir
+from epnet.tls import AuthorityTrust
+
+O = TypeVar("O", bound="CommonOptions")  # noqa: E741  # the options of one plugin
+
+
+class CommonOptions(usage.Options):
+    """The options of all four plugins.
+
+    An option not given is taken from the environment: ``--state-dir`` from ``EPNET_STATE_DIR``;
+    one that may be given several times is split there at white space.
+    """
+
+    optParameters = [
+        ["state-dir", None, None, "Where certificates are kept [default: the user's state folder]"],
+        ["identity", None, None, "Our identity [default: from --certificate, or the host's name]"],
+        ["certificate", None, None, "Our certificate, PEM [default: the state folder's]"],
+        ["key", None, None, "Its private key, PEM [default: the state folder's]"],
+        ["authority", None, None, "The authority to trust, PEM [default: the state folder's]"],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in list(self.defaults):
+            self[name] = _fromEnvironment(name) or self[name]
+
+    def collect(self, name: str, value: str) -> None:
+        """Add a value to an option that may be given several times."""
+        self.setdefault(name, []).append(value)
+
+    def many(self, name: str) -> list[str]:
+        """The values of an option that may be given several times."""
+        return self.get(name) or (_fromEnvironment(name) or "").split()
+
+    @property
+    def stateDir(self) -> Path:
+        """The state directory."""
+        return Path(self["state-dir"]) if self["state-dir"] else defaultStateDir()
+
+    def identity(self, default: str) -> str:
+        """Our identity: as given, or the one our certificate was made for."""
+        given: str | None = self["identity"]
+        return given or default
+
+    def files(self, identity: str) -> CertificatePaths:
+        """Where certificate, key and authority are: as given, else the state directory's."""
+        own = certificatePaths(self.stateDir, identity)
+        return CertificatePaths(
+            certificate=Path(self["certificate"] or own.certificate),
+            key=Path(self["key"] or own.key),
+            authority=Path(self["authority"] or own.authority),
+        )
+
+
+def _fromEnvironment(name: str) -> str | None:
+    return os.environ.get("EPNET_" + name.upper().replace("-", "_"))
+
+
+def hostIdentity(suffix: str) -> str:
+    """An identity for this host: its name and what it is."""
+    return f"{socket.gethostname().split('.')[0].lower() or 'host'}-{suffix}"
+
+
+def loadTrust(files: CertificatePaths, identity: str) -> AuthorityTrust:
+    """The trust policy; says how to get a certificate where there is none.  Raises UsageError."""
+    if not files.certificate.exists():
+        raise UsageError(
+            f"no certificate for {identity!r} at {files.certificate}: issue one with "
+            f"'epnet pki issue {identity}', or name yours with --certificate, --key and --authority"
+        )
+    trust = AuthorityTrust.load(files.certificate, files.key, [files.authority])
+    if identity not in trust.ownIdentity.identities:
+        raise UsageError(
+            f"{files.certificate} is for {', '.join(sorted(trust.ownIdentity.identities))}, not "
+            f"for {identity!r}: name the right identity with --identity"
+        )
+    return trust
+
+
+class QuietStop(MultiService):
+    """The top service: SIGTERM and SIGINT end the program in order and with exit status 0.
+
+    twistd by itself repeats the signal after the reactor has stopped, which ends with 143 or 130.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        super().__init__()
+        self._reactor = reactor
+
+    def startService(self) -> None:
+        """Start, and take the signals over once the reactor has installed its own handlers."""
+        super().startService()
+        self._reactor.callWhenRunning(self._takeSignals)
+
+    def _takeSignals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._reactor.callFromThread(self._stopOnce)
+
+    def _stopOnce(self) -> None:
+        if self.running:
+            self._reactor.stop()
+
+
+def clearErrors(makeService: Callable[[O], IService]) -> Callable[[O], IService]:
+    """Let a `makeService` end with one line on stderr and status 1 for a `UsageError`."""
+
+    @wraps(makeService)
+    def wrapped(options: O) -> IService:
+        try:
+            return makeService(options)
+        except UsageError as error:
+            raise SystemExit(str(error)) from error
+
+    return wrapped

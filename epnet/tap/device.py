@@ -1,0 +1,65 @@
+"""What ep-client, ep-server and ep-peer have in common: one device and its connections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.application.service import IService
+
+from epnet.connections import Connections, upstream
+from epnet.devices.makers import parseDevice
+from epnet.endpoints import Listener, Upstream, defaultListen
+from epnet.errors import UsageError
+from epnet.factory import EPClientFactory, EPFactory, EPServerFactory
+from epnet.node import DeviceNode, parametersOf
+from epnet.tap.common import CommonOptions, QuietStop, hostIdentity, loadTrust
+
+
+class DeviceOptions(CommonOptions):
+    """The options of a device in any role."""
+
+    optParameters = [
+        ["device", None, None, "The device, KIND[:key=value,...]; KIND may be a dotted class name"],
+    ]
+
+    def opt_listen(self, endpoint: str) -> None:
+        """Endpoint to listen on, with TLS on top; may be given several times."""
+        self.collect("listen", endpoint)
+
+
+def makeDeviceService(
+    options: DeviceOptions,
+    reactor: Any,
+    *,
+    upstreams: list[str],
+    listen: list[str],
+    dials: type[EPClientFactory] = EPClientFactory,
+    accepts: type[EPFactory] = EPServerFactory,
+) -> IService:
+    """One device with its connections: dialled upstream devices, and listening endpoints.
+
+    Raises `UsageError` for options that cannot be.
+    """
+    if not options["device"]:
+        raise UsageError("which device? Say --device KIND, for example --device solar")
+    device = parseDevice(options["device"], reactor)
+    identity = options.identity(hostIdentity(device.type))
+    trust = loadTrust(options.files(identity), identity)
+    connections = Connections(DeviceNode(device, parametersOf(device, identity), reactor), reactor)
+    top = QuietStop(reactor)
+    connections.setServiceParent(top)
+    for text in upstreams:
+        place = Upstream.parse(text)
+        factory = dials(connections, trust, identity=place.identity)
+        hostname = None if place.identity else place.host
+        endpoint = trust.clientEndpoint(place.endpoint(reactor), hostname)
+        upstream(endpoint, factory, reactor).setServiceParent(top)
+    for text in listen:
+        acceptor = trust.serverFactory(accepts(connections, trust))
+        Listener(reactor, text, acceptor).setServiceParent(top)
+    return top
+
+
+def listeners(options: DeviceOptions) -> list[str]:
+    """Where to listen: as given, else `EP_PORT` on all interfaces (Ethernet/TCP §2)."""
+    return options.many("listen") or [defaultListen()]

@@ -1,0 +1,34 @@
+"""``twistd ep-peer``: a device that both dials its peers and listens for them."""
+
+from __future__ import annotations
+
+from twisted.application.service import IService
+
+from epnet.factory import EPPeerFactory
+from epnet.tap.common import clearErrors
+from epnet.tap.device import DeviceOptions, listeners, makeDeviceService
+
+
+class Options(DeviceOptions):
+    """The options of ep-peer."""
+
+    synopsis = "[options] --device KIND[:key=value,...] [--peer [IDENTITY@]HOST[:PORT]]"
+
+    def opt_peer(self, place: str) -> None:
+        """[IDENTITY@]HOST[:PORT] of a peer to dial; may be given several times."""
+        self.collect("peer", place)
+
+
+@clearErrors
+def makeService(options: Options) -> IService:
+    """The service of a device that dials and listens."""
+    from twisted.internet import reactor
+
+    return makeDeviceService(
+        options,
+        reactor,
+        upstreams=options.many("peer"),
+        listen=listeners(options),
+        dials=EPPeerFactory,
+        accepts=EPPeerFactory,
+    )

@@ -1,0 +1,71 @@
+"""``twistd ep-router``: an energy router, with ``--demo`` and a household to route for."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from twisted.application.service import IService
+
+from epnet.connections import Connections
+from epnet.demo import DEMO_PORTS, Household
+from epnet.endpoints import Listener, defaultListen
+from epnet.factory import EPServerFactory
+from epnet.observe.web import makeSite
+from epnet.pki import ensureCertificate
+from epnet.router.ports import PortMaker
+from epnet.router.router import Router
+from epnet.tap.common import CommonOptions, QuietStop, clearErrors, hostIdentity, loadTrust
+from epnet.wire import SessionParameters
+
+DEFAULT_HTTP = "tcp:56541:interface=127.0.0.1"
+VERSION = ".".join(version("epnet").split(".")[:2])
+
+
+class Options(CommonOptions):
+    """The options of ep-router."""
+
+    synopsis = "[options]"
+    optFlags = [
+        ["demo", None, "Route for a simulated household: five real EP clients in this process"]
+    ]
+    optParameters = [
+        ["http", None, DEFAULT_HTTP, "Endpoint for the live page, state and metrics"],
+    ]
+
+    def opt_listen(self, endpoint: str) -> None:
+        """Endpoint to listen on, with TLS on top; may be given several times."""
+        self.collect("listen", endpoint)
+
+
+@clearErrors
+def makeService(options: Options) -> IService:
+    """The service of a router; makes its authority and certificate where there are none."""
+    from twisted.internet import reactor
+
+    identity = options.identity(hostIdentity("router"))
+    if not (options["certificate"] or options["key"] or options["authority"]):
+        ensureCertificate(options.stateDir, identity)
+    trust = loadTrust(options.files(identity), identity)
+    parameters = SessionParameters(
+        identity=identity,
+        type="router",
+        version=VERSION,
+        name="epnet energy router",
+    )
+    makePort = PortMaker(reactor, DEMO_PORTS if options["demo"] else {})
+    router = Router(parameters, makePort, reactor)
+    connections = Connections(router, reactor)
+
+    top = QuietStop(reactor)
+    connections.setServiceParent(top)
+    listening = [
+        Listener(reactor, text, trust.serverFactory(EPServerFactory(connections, trust)))
+        for text in options.many("listen") or [defaultListen()]
+    ]
+    page = Listener(reactor, options["http"], makeSite(router, connections, reactor))
+    for listener in (*listening, page):
+        listener.setServiceParent(top)
+    if options["demo"]:
+        household = Household(reactor, options.stateDir, identity, listening[0].dialled)
+        household.setServiceParent(top)
+    return top

@@ -1,0 +1,69 @@
+"""Addresses as people write them, and listening."""
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import Factory
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from epnet.endpoints import EP_PORT, Listener, Upstream, defaultListen, serverEndpoint
+from epnet.errors import UsageError
+
+
+class UpstreamTests(SynchronousTestCase):
+    def test_forms(self) -> None:
+        cases = {
+            "router.example": Upstream("router.example"),
+            "192.0.2.1:1234": Upstream("192.0.2.1", 1234),
+            "router-1@192.0.2.1": Upstream("192.0.2.1", EP_PORT, "router-1"),
+            "a@b@[2001:db8::1]:99": Upstream("2001:db8::1", 99, "a@b"),
+            "[::1]": Upstream("::1"),
+            "2001:db8::1": Upstream("2001:db8::1"),
+        }
+        for text, expected in cases.items():
+            self.assertEqual(Upstream.parse(text), expected)
+
+    def test_thePortIs0xDCDC(self) -> None:
+        self.assertEqual(Upstream.parse("x").port, 56540)
+
+    def test_mistakesSayWhatToWrite(self) -> None:
+        for text in ("", "@x", "x:", "x:0", "x:65536", "x:port", "[::1", "[::1]99", ":1", "x:٣"):
+            error = self.assertRaises(UsageError, Upstream.parse, text)
+            self.assertIn("[IDENTITY@]HOST[:PORT]", str(error))
+
+
+class ListenerTests(SynchronousTestCase):
+    def test_listensWhileItRuns(self) -> None:
+        reactor = MemoryReactorClock()
+        listener = Listener(reactor, "tcp:1234:interface=127.0.0.1", Factory())
+        listener.privilegedStartService()
+        [(port, *_)] = reactor.tcpServers
+        self.assertEqual(port, 1234)
+        assert listener.listening is not None
+        self.assertIsInstance(listener.listening.getHost(), IPv4Address)
+        listener.stopService()
+        self.assertIsNone(listener.listening)
+
+    def test_aTakenPortIsALine(self) -> None:
+        reactor = MemoryReactorClock()
+
+        def taken(*args: object, **kwargs: object) -> None:
+            raise CannotListenError("127.0.0.1", 1234, OSError(98, "Address already in use"))
+
+        reactor.listenTCP = taken
+        listener = Listener(reactor, "tcp:1234", Factory())
+        error = self.assertRaises(SystemExit, listener.privilegedStartService)
+        self.assertEqual(
+            str(error),
+            "cannot listen on tcp:1234: Address already in use. Stop what uses the port, or choose"
+            " another one with --listen or --http.",
+        )
+
+    def test_noEndpoint(self) -> None:
+        reactor = MemoryReactorClock()
+        for text in ("", "nonsense", "tcp", "tcp:many", "tcp:1:2:3:4:5"):
+            error = self.assertRaises(UsageError, serverEndpoint, reactor, text)
+            self.assertIn(repr(text), str(error))
+
+    def test_theDefaultIsAnEndpoint(self) -> None:
+        serverEndpoint(MemoryReactorClock(), defaultListen())

@@ -1,0 +1,141 @@
+"""twistd in a process of its own, and a peer that is not epnet."""
+
+from __future__ import annotations
+
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from socket import create_connection
+
+from epnet.pki import CertificatePaths
+from epnet.wire import Frame, FrameReader, Message, decodeFrame
+
+ROOT = Path(__file__).parents[2]
+RUN_TWISTD = "from twisted.scripts.twistd import run; run()"
+PATIENCE = 30.0
+"""How long anything may take before a test gives up, in s: these machines can be slow."""
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait for another process or thread."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"still not so after {PATIENCE:g} s: {what}")
+        threading.Event().wait(0.01)
+
+
+class Twistd:
+    """``twistd -n`` with a plugin and its options, and what it prints."""
+
+    def __init__(self, folder: Path, arguments: Sequence[str]) -> None:
+        self.output = folder / f"{arguments[0]}-{time.monotonic_ns()}.log"
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        with self.output.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", RUN_TWISTD, "-n", "--pidfile=", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env=environment,
+            )
+
+    @property
+    def text(self) -> str:
+        """What it has printed so far."""
+        return self.output.read_text()
+
+    def says(self, words: str) -> None:
+        """Wait until it has printed these words."""
+        until(lambda: words in self.text or self._process.poll() is not None, words)
+        assert words in self.text, self.text
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is gone."""
+        return self._process.poll() is not None
+
+    def kill(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Wait for its end; its exit status."""
+        return self._process.wait(PATIENCE)
+
+    def end(self) -> None:
+        """Make sure it is gone."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(PATIENCE)
+
+
+class RawPeer:
+    """A peer on Python's own `ssl`: it sends the bytes it is given, over and over.
+
+    heard: each message it received, with the time.
+    """
+
+    def __init__(self, port: int, files: CertificatePaths) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.load_verify_locations(files.authority)
+        context.load_cert_chain(files.certificate, files.key)
+        self.heard: list[tuple[float, Message]] = []
+        self._socket = context.wrap_socket(create_connection(("127.0.0.1", port), PATIENCE))
+        self._stopped = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._start(self._read)
+
+    def send(self, data: bytes) -> None:
+        """Send bytes once."""
+        self._socket.sendall(data)
+
+    def repeat(self, data: bytes, hertz: float = 20) -> None:
+        """Send bytes from now on, so many times a second."""
+
+        def work() -> None:
+            while not self._stopped.wait(1 / hertz):
+                self.send(data)
+
+        self._start(work)
+
+    def _start(self, work: Callable[[], None]) -> None:
+        def run() -> None:
+            try:
+                work()
+            except OSError:
+                self._stopped.set()
+
+        thread = threading.Thread(target=run, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _read(self) -> None:
+        reader = FrameReader()
+        while data := self._socket.recv(65536):
+            now = time.monotonic()
+            for item in reader.feed(data):
+                assert isinstance(item, Frame)
+                message = decodeFrame(item).message
+                assert message is not None
+                self.heard.append((now, message))
+        self._stopped.set()
+
+    def newest(self, kind: type[Message]) -> Message | None:
+        """The newest message of a kind."""
+        return next((m for _, m in reversed(self.heard) if isinstance(m, kind)), None)
+
+    def end(self) -> None:
+        """Hang up."""
+        self._stopped.set()
+        self._socket.close()
+        for thread in self._threads:
+            thread.join(PATIENCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import attrs
@@ -29,7 +30,7 @@ SOUND: Final = Isolation(IsolationState.OK, 1_000_000, 1_000_000)
 
 
 @attrs.define(slots=False, eq=False)
-class SimulatedDevice:
+class SimulatedDevice(ABC):
     """The base of the simulated devices; a subclass says what it offers, wants and stores.
 
     Options: name; ramp_s, the time of an increase over the full rating.
@@ -37,8 +38,6 @@ class SimulatedDevice:
 
     type: ClassVar[str]
     version: ClassVar[str] = "1.0"
-    window: ClassVar[Bounds]
-    """The voltages it works at, V."""
 
     clock: IReactorTime
     name: str = attrs.field(kw_only=True)
@@ -56,14 +55,19 @@ class SimulatedDevice:
     # What a subclass says
 
     @property
+    @abstractmethod
     def rating_w(self) -> float:
         """The most power it can ever draw or supply, W."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
+    def window(self) -> Bounds:
+        """The voltages it works at, V."""
+
+    @property
+    @abstractmethod
     def voltage_v(self) -> float:
-        """The voltage at its terminals, V."""
-        raise NotImplementedError
+        """The voltage at its terminals, V, above 0."""
 
     def available_w(self) -> float:
         """The most it could supply now, W, 0 or more."""
@@ -136,7 +140,8 @@ class SimulatedDevice:
 class DailyDevice(SimulatedDevice):
     """The base of devices whose behaviour follows the time of day, or that store energy.
 
-    Options: start, the time of day now; speed, world seconds per real second; day of the year.
+    Options: start, the time of day at the start; speed, world seconds per real second; day, of the
+    year.
     """
 
     start: float | None = timeOfDay()

@@ -27,7 +27,6 @@ class Battery(StoringDevice):
     """
 
     type: ClassVar[str] = "battery"
-    window: ClassVar[Bounds] = Bounds(340, 460)
 
     min_soc: float = quantity(10, "%", high=100)
     max_soc: float = quantity(100, "%", high=100)
@@ -51,6 +50,11 @@ class Battery(StoringDevice):
     def rating_w(self) -> float:
         """The larger of its powers, W."""
         return max(self.charge_w, self.discharge_w)
+
+    @property
+    def window(self) -> Bounds:
+        """Around what its cells have, from empty to full, V."""
+        return Bounds(340, 460)
 
     @property
     def voltage_v(self) -> float:

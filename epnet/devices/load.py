@@ -28,7 +28,6 @@ class Load(DailyDevice):
     """
 
     type: ClassVar[str] = "home"
-    window: ClassVar[Bounds] = Bounds(207, 253)
 
     base_w: float = quantity(300, "W")
     peak_w: float = quantity(2000, "W", above=0)
@@ -43,6 +42,11 @@ class Load(DailyDevice):
     def rating_w(self) -> float:
         """The peak, W."""
         return self.peak_w
+
+    @property
+    def window(self) -> Bounds:
+        """230 V ± 10 %."""
+        return Bounds(207, 253)
 
     @property
     def voltage_v(self) -> float:

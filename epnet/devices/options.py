@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 EXPECTED: Final = "expected"
 """The key in a field's metadata that says in words what its values are."""
 
-_FLAGS: Final = {"yes": True, "no": False}
-
 
 def quantity(
     default: float, unit: str, *, above: float | None = None, low: float = 0.0, high: float = 1e12
@@ -57,19 +55,13 @@ def whole(default: int | None, unit: str, low: int, high: int) -> Any:
         if value is not None and not low <= value <= high:
             raise _badValue(field, value)
 
-    convert = int if default is not None else attrs.converters.optional(int)
+    convert = attrs.converters.optional(int)
     return _option(default, convert, f"a whole number, {unit}, from {low} to {high}", check)
 
 
 def flag(default: bool) -> Any:
     """An option that is yes or no."""
-
-    def convert(value: object) -> bool:
-        if isinstance(value, bool):
-            return value
-        return _FLAGS[str(value).lower()]
-
-    return _option(default, convert, "yes or no")
+    return _option(default, attrs.converters.to_bool, "yes or no")
 
 
 def timeOfDay() -> Any:
@@ -102,8 +94,7 @@ def _option(
 
 
 def _badValue(field: attrs.Attribute[Any], value: object) -> UsageError:
-    expected = field.metadata.get(EXPECTED)
-    return UsageError(f"{field.alias}={value}: " + (f"expected {expected}" if expected else "no"))
+    return UsageError(f"{field.alias}={value}: expected {field.metadata[EXPECTED]}")
 
 
 def makeWithOptions(maker: type, clock: IReactorTime, options: Mapping[str, str]) -> Any:
@@ -145,5 +136,7 @@ def _converted(field: attrs.Attribute[Any], text: str) -> object:
         return text
     try:
         return converter(text)
-    except (ValueError, LookupError) as error:
-        raise _badValue(field, text) from error
+    except ValueError as error:
+        if EXPECTED in field.metadata:
+            raise _badValue(field, text) from error
+        raise UsageError(f"{field.alias}={text}: {error}") from error

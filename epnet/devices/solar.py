@@ -23,7 +23,6 @@ class Solar(DailyDevice):
     """
 
     type: ClassVar[str] = "solar"
-    window: ClassVar[Bounds] = Bounds(400, 800)
 
     peak_w: float = quantity(5000, "W", above=0)
     latitude: float = quantity(50, "degrees", low=-90, high=90)
@@ -32,6 +31,11 @@ class Solar(DailyDevice):
     def rating_w(self) -> float:
         """The power in full sunlight, W."""
         return self.peak_w
+
+    @property
+    def window(self) -> Bounds:
+        """What the tracker's output may be set to, V."""
+        return Bounds(400, 800)
 
     @property
     def voltage_v(self) -> float:

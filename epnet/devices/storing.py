@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Final
 
 import attrs
@@ -19,7 +20,7 @@ STEP_SECONDS: Final = 0.02
 class StoringDevice(DailyDevice):
     """The base of devices that store energy.
 
-    Options: capacity_wh; soc, the state of charge now; charge_w, the most it charges with.
+    Options: capacity_wh; soc, the state of charge at the start; charge_w, the most it charges with.
     """
 
     capacity_wh: float = quantity(10_000, "Wh", above=0)
@@ -34,9 +35,9 @@ class StoringDevice(DailyDevice):
         self.reservoir = self.makeReservoir()
         self._settled = self.clock.seconds()
 
+    @abstractmethod
     def makeReservoir(self) -> Reservoir:
         """The energy it holds at the start."""
-        raise NotImplementedError
 
     def settle(self) -> None:
         """Bring the stored energy up to now.

@@ -17,7 +17,7 @@ import cbor2
 from epnet.errors import UsageError
 from epnet.wire import shortest
 from epnet.wire.diagnostics import Code, Diagnostic, Severity, diagnose
-from epnet.wire.frames import RESERVED_HEADERS, Frame, FrameReader, Gap, Headers, encodeFrame
+from epnet.wire.frames import Frame, FrameReader, Gap, Headers, encodeFrame
 from epnet.wire.kinds import InvalidField, Note, Trail
 from epnet.wire.messages import Ping
 from epnet.wire.registry import UnknownMessage, messageClass
@@ -256,7 +256,7 @@ def encode(message: Message, headers: Headers | None = None) -> bytes:
     says.
     """
     for key in headers or ():
-        if key in RESERVED_HEADERS:
+        if shortest.isUnsigned(key, 8):
             raise UsageError(f"header key 0x{key:02x} is reserved; use one from 0x100")
     return encodeFrame(message.typeId, encodePayload(message), headers)
 

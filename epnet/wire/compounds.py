@@ -195,7 +195,7 @@ class MixKind(Kind[Mix]):
         mix: dict[Source | int, float] = {}
         for key, value in entries:
             total = mix[key] + value if key in mix else value
-            if total not in shortest.INTEGERS if isinstance(total, int) else math.isinf(total):
+            if not shortest.fits(total) if isinstance(total, int) else math.isinf(total):
                 text = f"the entries of {_name(key)} add up to more than a number can say"
                 raise InvalidField(Code.VALUE_NOT_FINITE, trail, text)
             mix[key] = total
@@ -215,7 +215,7 @@ class SharesKind(MixKind):
 
 
 def _checkedSource(key: object, path: str) -> Source | int:
-    if not isinstance(key, int) or isinstance(key, bool) or not 0 <= key < 2**64:
+    if not shortest.isUnsigned(key, 64):
         raise InvalidValue(path, key, "a Source, or the number of one")
     return source(int(key))
 
@@ -235,7 +235,7 @@ class IsolationKind(Kind[Isolation]):
         if not isinstance(value, tuple | list) or not 1 <= len(value) <= 3:
             raise InvalidValue(path, value, "an Isolation or an IsolationState")
         state, negative, positive = Isolation(*value)
-        if not isinstance(state, int) or isinstance(state, bool) or state not in range(2**64):
+        if not shortest.isUnsigned(state, 64):
             raise InvalidValue(f"{path}.state", state, "an IsolationState, or the number of one")
         return Isolation(
             isolationState(int(state)),

@@ -17,7 +17,7 @@ import attrs
 from epnet.errors import UsageError
 from epnet.wire import shortest
 from epnet.wire.diagnostics import Code, Diagnostic, diagnose
-from epnet.wire.schema import RESERVED_TYPES
+from epnet.wire.schema import MAX_RESERVED_TYPE
 from epnet.wire.walk import Fault, Head, Skimmer, parse, readHead
 
 MAGIC: Final = b"\x9a\x00\x00\x00\x03"
@@ -28,8 +28,8 @@ MAX_HEADERS: Final = 4096
 """The largest header map that is taken, in bytes (F6)."""
 GIVE_UP: Final = 65536
 """How far to look for the next frame start unless set otherwise, in bytes (F7)."""
-RESERVED_HEADERS: Final = range(0x100)
-"""Header keys that nobody may use (Framing §4, F3)."""
+MAX_RESERVED_HEADER: Final = 0xFF
+"""The last of the header keys that nobody may use (Framing §4, F3)."""
 
 _SHORT_START: Final = 0x83
 _DRAFT: Final = b"\x9a\x00\x00\x00\x04"
@@ -168,7 +168,7 @@ class _Opening:
             if not isinstance(key, int) or key < 0:
                 text = "a header key that is no unsigned integer"
                 raise Fault(Code.FRAME_HEADERS, self._at, text)
-            if key in RESERVED_HEADERS:
+            if key <= MAX_RESERVED_HEADER:
                 self._deviates(Code.FRAME_HEADERS_RESERVED, f"header key 0x{key:02x} is reserved")
             headers[key] = data[part.start : part.end]
         if not headers:
@@ -179,14 +179,14 @@ class _Opening:
 
     def _readType(self, buffer: bytearray) -> None:
         head = self._head(buffer, Code.FRAME_TYPE, "a message type")
-        if head.major != shortest.UNSIGNED or head.info not in range(27):
+        if head.major != shortest.UNSIGNED or head.info > 26:
             text = f"byte 0x{buffer[self._at]:02x} where a message type of 32 bits belongs"
             raise Fault(Code.FRAME_TYPE, self._at, text)
         self.typeId = head.argument
         if head.info < 26:
             text = f"a message type of {head.end - self._at} bytes instead of 5"
             self._deviates(Code.FRAME_TYPE_SHORT, text)
-        if self.typeId in RESERVED_TYPES:
+        if self.typeId <= MAX_RESERVED_TYPE:
             text = f"message type 0x{self.typeId:08x} is reserved"
             self._deviates(Code.FRAME_TYPE_RESERVED, text)
         self._at = head.end
@@ -349,7 +349,7 @@ def encodeFrame(typeId: int, payload: bytes | None, headers: Headers | None = No
 
     Raises `UsageError` where no such frame can be made.
     """
-    if typeId not in range(2**32):
+    if not shortest.isUnsigned(typeId, 32):
         raise UsageError(f"message type {typeId!r} is not a 32-bit unsigned integer")
     body = shortest.NULL if payload is None else shortest.binary(payload)
     return b"".join((MAGIC, _encodedHeaders(headers), b"\x1a", typeId.to_bytes(4, "big"), body))
@@ -360,7 +360,7 @@ def _encodedHeaders(headers: Headers | None) -> bytes:
         return shortest.NULL
     parts = [shortest.head(shortest.MAP, len(headers))]
     for key, raw in headers.items():
-        if not isinstance(key, int) or key not in range(2**64):
+        if not shortest.isUnsigned(key, 64):
             raise UsageError(f"header key {key!r} is not an unsigned integer")
         try:
             parse(raw)

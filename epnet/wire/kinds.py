@@ -143,7 +143,7 @@ class Quantity(Kind[float]):
 
     def check(self, value: object, path: str) -> float:
         if isinstance(value, int) and not isinstance(value, bool):
-            if value in shortest.INTEGERS:
+            if shortest.fits(value):
                 return int(value)
         elif isinstance(value, float) and math.isfinite(value):
             return float(value)

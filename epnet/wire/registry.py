@@ -7,6 +7,7 @@ from typing import Any, Final
 import attrs
 
 from epnet.errors import UsageError
+from epnet.wire import shortest
 from epnet.wire.kinds import InvalidValue, Kind
 from epnet.wire.messages import (
     DemandParameters,
@@ -20,7 +21,7 @@ from epnet.wire.schema import Field, Message, baseMessage
 
 
 def _checkTypeId(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value not in range(2**32):
+    if not shortest.isUnsigned(value, 32):
         raise InvalidValue("UnknownMessage.typeId", value, "a 32-bit unsigned integer")
     return int(value)
 

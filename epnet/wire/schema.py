@@ -14,11 +14,12 @@ from typing import Any, ClassVar, Final, Generic, Self, TypeVar, dataclass_trans
 import attrs
 
 from epnet.errors import UsageError
+from epnet.wire import shortest
 from epnet.wire.kinds import InvalidValue, Kind, Trail
 from epnet.wire.values import Bounds, Isolation, IsolationState, Mix, Price
 
-RESERVED_TYPES: Final = range(0x01000000)
-"""Message types that nobody may register (Framing §4, F4)."""
+MAX_RESERVED_TYPE: Final = 0x00FFFFFF
+"""The last of the message types that nobody may register (Framing §4, F4)."""
 
 Out = TypeVar("Out")
 In = TypeVar("In", contravariant=True)
@@ -140,7 +141,7 @@ def message(typeId: int, label: str) -> Callable[[_Class], _Class]:
     Raises `UsageError` for a type id that is reserved or out of range, and for two fields with
     the same id.
     """
-    if typeId in RESERVED_TYPES or typeId not in range(2**32):
+    if not shortest.isUnsigned(typeId, 32) or typeId <= MAX_RESERVED_TYPE:
         raise UsageError(
             f"message type 0x{typeId:08x} is reserved or no 32-bit number; "
             "use one from 0x01000000 to 0xffffffff"

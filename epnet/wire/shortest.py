@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import TypeGuard
 
 UNSIGNED = 0x00
 NEGATIVE = 0x20
@@ -15,12 +16,19 @@ NULL = b"\xf6"
 TRUE = b"\xf5"
 FALSE = b"\xf4"
 
-INTEGERS = range(-(2**64), 2**64)
-"""The integers that CBOR can say without a bignum tag, which EP refuses (V1)."""
-
 _half = struct.Struct(">e")
 _single = struct.Struct(">f")
 _double = struct.Struct(">d")
+
+
+def fits(value: int) -> bool:
+    """Whether CBOR can say the integer without a bignum tag, which EP refuses (V1)."""
+    return -(2**64) <= value < 2**64
+
+
+def isUnsigned(value: object, bits: int) -> TypeGuard[int]:
+    """Whether it is an unsigned integer of so many bits; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << bits
 
 
 def head(major: int, argument: int) -> bytes:
@@ -37,7 +45,7 @@ def head(major: int, argument: int) -> bytes:
 
 
 def number(value: float) -> bytes:
-    """An integer of `INTEGERS`, or a finite float; integers stay integers and floats floats."""
+    """An integer that `fits`, or a finite float; integers stay integers and floats floats."""
     if isinstance(value, int):
         return head(UNSIGNED, value) if value >= 0 else head(NEGATIVE, -1 - value)
     for lead, form in ((b"\xf9", _half), (b"\xfa", _single)):

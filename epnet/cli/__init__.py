@@ -8,6 +8,7 @@ Each module has ``addArguments(parser)``, which fills an `argparse.ArgumentParse
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -16,6 +17,8 @@ from typing import Final
 from epnet.errors import EPError, UsageError
 
 COMMANDS: Final = {
+    "decode": "Frames, in hex, dumps or raw, to text or JSON lines.",
+    "encode": "JSON lines, as decode prints them, to frames.",
     "pki": "A private authority and the certificates of devices.",
 }
 """Subcommands, named as their modules in this package, with what each does."""
@@ -32,6 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
     except UsageError as error:
         return _fail(error, 2)
+    except BrokenPipeError:  # who read the output has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
     except (EPError, OSError) as error:
         return _fail(error, 1)
     return status

@@ -4,7 +4,7 @@
 all deadlines in one sweep, then lets the node act on what expired, then lets publications go out:
 no connection has a timer of its own, and no message touches one.
 
-`upstream` keeps one dialled connection up, with the patience of a `Backoff`.
+A `Dialler` keeps one dialled connection up, with the patience of a `Backoff`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from twisted.application.internet import ClientService
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IProtocol,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from epnet.errors import PeerError
 from epnet.identity import Peer
@@ -210,13 +215,60 @@ class Backoff:
         return delay * self._jitter()
 
 
-def upstream(
-    endpoint: IStreamClientEndpoint, factory: EPClientFactory, clock: IReactorTime
-) -> ClientService:
-    """A service that keeps a connection to an upstream device up (Ethernet/TCP §2).
+class Dialler(Service):
+    """Keeps a connection to one upstream device up (Ethernet/TCP §2).
 
     endpoint: where to dial, TLS included.
+    factory: makes the protocols and knows how long to wait in between.
+
+    When it stops it dials no more; the connection itself is left to `Connections`, which takes
+    leave of the peer first.
     """
-    return ClientService(
-        endpoint, factory, retryPolicy=lambda _attempts: factory.redialDelay(), clock=clock
-    )
+
+    log = Logger()
+
+    def __init__(
+        self, endpoint: IStreamClientEndpoint, factory: EPClientFactory, clock: IReactorTime
+    ) -> None:
+        self._endpoint = endpoint
+        self._factory = factory
+        self._clock = clock
+        self._attempt: Deferred[IProtocol] | None = None
+        self._wait: IDelayedCall | None = None
+        factory.whenDisconnected = self._again
+
+    def startService(self) -> None:
+        """Dial."""
+        super().startService()
+        self._dial()
+
+    def stopService(self) -> None:
+        """Dial no more."""
+        super().stopService()
+        if self._wait is not None:
+            self._wait.cancel()
+            self._wait = None
+        if self._attempt is not None:
+            self._attempt.cancel()
+
+    def _dial(self) -> None:
+        self._wait = None
+        self._attempt = self._endpoint.connect(self._factory)
+        self._attempt.addCallbacks(self._connected, self._failed)
+
+    def _connected(self, protocol: IProtocol) -> None:
+        self._attempt = None
+
+    def _failed(self, failure: Failure) -> None:
+        self._attempt = None
+        if self.running:
+            self.log.warn(
+                "{identity}: cannot connect: {reason}",
+                identity=self._factory.node.parameters.identity,
+                reason=self._factory.trust.describeFailure(failure),
+            )
+            self._again()
+
+    def _again(self) -> None:
+        if self.running:
+            self._wait = self._clock.callLater(self._factory.redialDelay(), self._dial)

@@ -1,9 +1,9 @@
 """The household of ``twistd ep-router --demo``: five simulated devices, each a real EP client.
 
 Each device has a certificate of its own and dials the router over TLS 1.3 on loopback.  Their day
-is compressed, four hours a minute from five in the morning: the sun rises, the battery charges from the
-surplus, the car is plugged in and gets, behind a 16 A fuse, first a part of what it asks for and
-then, as the sun climbs, all of it.
+is compressed, four hours a minute from five in the morning: the sun rises, the battery charges
+from the surplus, the car is plugged in and gets, behind a 16 A fuse, first a part of what it asks
+for and then, as the sun climbs, all of it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 from twisted.application.service import MultiService
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
-from epnet.connections import Connections, upstream
+from epnet.connections import Connections, Dialler
 from epnet.devices.makers import parseDevice
 from epnet.factory import EPClientFactory
 from epnet.interfaces import ITrust
@@ -76,7 +76,7 @@ class Household(MultiService):
             factory = demoFactory(self._reactor, identity, trust, self._routerIdentity)
             factory.connections.setServiceParent(self)
             endpoint = trust.clientEndpoint(self._endpoint(), None)
-            upstream(endpoint, factory, self._reactor).setServiceParent(self)
+            Dialler(endpoint, factory, self._reactor).setServiceParent(self)
         super().startService()
 
 

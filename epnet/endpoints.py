@@ -57,6 +57,17 @@ def serverEndpoint(reactor: IReactorCore, text: str) -> IStreamServerEndpoint:
     return endpoint
 
 
+def addressText(address: object) -> str:
+    """An address for people: ``192.0.2.1:56540`` or ``[2001:db8::1]:56540``.
+
+    IPv4 on a socket for both families shows as what it is.
+    """
+    if not isinstance(address, IPv4Address | IPv6Address):
+        return str(address)
+    host = address.host.removeprefix("::ffff:")
+    return f"[{host}]:{address.port}" if ":" in host else f"{host}:{address.port}"
+
+
 @attrs.frozen
 class Upstream:
     """An upstream device as written: ``[IDENTITY@]HOST[:PORT]``.
@@ -100,13 +111,21 @@ class Listener(Service):
     A port that is taken ends the program at start with one line, before anything else has begun.
 
     text: the endpoint string, for messages.
+    what: what listens there, for the log; ``{address}`` in it becomes the address.
     listening: the port, while there is one.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: IReactorCore, text: str, factory: IProtocolFactory) -> None:
+    def __init__(
+        self,
+        reactor: IReactorCore,
+        text: str,
+        factory: IProtocolFactory,
+        what: str = "listening on {address}",
+    ) -> None:
         self.text = text
+        self.what = what
         self.listening: IListeningPort | None = None
         self._reactor = reactor
         self._endpoint = serverEndpoint(reactor, text)
@@ -135,7 +154,7 @@ class Listener(Service):
 
     def _listens(self, port: IListeningPort) -> None:
         self.listening = port
-        self.log.info("listening on {address}", address=port.getHost())
+        self.log.info(self.what, address=addressText(port.getHost()))
 
     def stopService(self) -> Deferred[object] | None:
         """Give the port back."""

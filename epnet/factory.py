@@ -6,6 +6,7 @@ listening, `EPClientFactory` for dialling, `EPPeerFactory` for a device that doe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from twisted.internet.protocol import Factory
@@ -63,6 +64,9 @@ class EPFactory(Factory):
     def sessionEnded(self, protocol: EPProtocol, ending: Ending) -> None:
         """A conversation is over, whether or not its session had been opened."""
 
+    def disconnected(self, protocol: EPProtocol) -> None:
+        """The connection of a protocol is gone."""
+
 
 @implementer(IServer)
 class EPServerFactory(EPFactory):
@@ -75,6 +79,7 @@ class EPClientFactory(EPFactory):
 
     identity: the identity it must show; None for any that the trust policy believes.
     backoff: how long to wait before dialling again.
+    whenDisconnected: called when the connection is gone.
     """
 
     def __init__(
@@ -87,6 +92,7 @@ class EPClientFactory(EPFactory):
         backoff: Backoff | None = None,
     ) -> None:
         super().__init__(connections, trust, sessionSettings)
+        self.whenDisconnected: Callable[[], None] = lambda: None
         self._identity = identity
         self._backoff = backoff or Backoff()
         self._lastEnding: Ending | None = None
@@ -100,6 +106,10 @@ class EPClientFactory(EPFactory):
         """Remember how it ended, for the next call."""
         self._lastEnding = ending
         self._lasted = protocol.openFor()
+
+    def disconnected(self, protocol: EPProtocol) -> None:
+        """Let whoever dials know."""
+        self.whenDisconnected()
 
     def redialDelay(self) -> float:
         """Seconds to wait before dialling again, by how the last attempt ended."""

@@ -217,6 +217,9 @@ class IRole(IProtocolFactory):
     def sessionEnded(protocol: EPProtocol, ending: Ending) -> None:
         """A conversation is over, whether or not its session had been opened."""
 
+    def disconnected(protocol: EPProtocol) -> None:
+        """The connection of a protocol is gone."""
+
 
 class IClient(IRole):
     """Dials an upstream device and keeps the connection up."""

@@ -18,6 +18,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from epnet.endpoints import addressText
 from epnet.interfaces import ILink
 from epnet.lifecycle import (
     Cause,
@@ -144,8 +145,7 @@ class EPProtocol(Protocol):
         """A connection; TLS is still to come."""
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
-        peer = self.transport.getPeer()
-        self.address = f"{peer.host}:{peer.port}" if hasattr(peer, "host") else str(peer)
+        self.address = addressText(self.transport.getPeer())
         self.transport.registerProducer(self, True)
         parameters = self.factory.node.parameters.replace(session=str(uuid.uuid4()))
         self.session = Session(
@@ -166,6 +166,7 @@ class EPProtocol(Protocol):
         self.factory.connections.discard(self)
         text = self.factory.trust.describeFailure(reason)
         self._carryOut(self.session.disconnected(text, self._now()))
+        self.factory.disconnected(self)
 
     def pauseProducing(self) -> None:
         """The peer reads too slowly: hold publications back."""
@@ -212,7 +213,8 @@ class EPProtocol(Protocol):
     def _opened(self, effect: Opened) -> None:
         self._openedAt = self._now()
         self.log.info(
-            "{peer.identity} connected from {address}: certificate {fingerprint}",
+            "{us}: session with {peer.identity} at {address} open, certificate {fingerprint}",
+            us=self.factory.node.parameters.identity,
             peer=effect.peer,
             address=self.address,
             fingerprint=effect.peer.certificate and effect.peer.certificate.fingerprint[:16],
@@ -233,7 +235,8 @@ class EPProtocol(Protocol):
         who = self.session.peer.identity if self.session.peer else "a stranger"
         level = self.log.warn if ending.cause in (Cause.LOST, Cause.REFUSED) else self.log.info
         level(
-            "{who} at {address}: session over, {cause}: {ending.reason}",
+            "{us}: session with {who} at {address} over, {cause}: {ending.reason}",
+            us=self.factory.node.parameters.identity,
             who=who,
             address=self.address,
             cause=ending.cause.value,

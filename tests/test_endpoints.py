@@ -1,12 +1,19 @@
 """Addresses as people write them, and listening."""
 
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from epnet.endpoints import EP_PORT, Listener, Upstream, defaultListen, serverEndpoint
+from epnet.endpoints import (
+    EP_PORT,
+    Listener,
+    Upstream,
+    addressText,
+    defaultListen,
+    serverEndpoint,
+)
 from epnet.errors import UsageError
 
 
@@ -67,3 +74,15 @@ class ListenerTests(SynchronousTestCase):
 
     def test_theDefaultIsAnEndpoint(self) -> None:
         serverEndpoint(MemoryReactorClock(), defaultListen())
+
+
+class AddressTextTests(SynchronousTestCase):
+    def test_forPeople(self) -> None:
+        cases = {
+            "192.0.2.1:99": IPv4Address("TCP", "192.0.2.1", 99),
+            "[2001:db8::1]:99": IPv6Address("TCP", "2001:db8::1", 99),
+            "192.0.2.7:99": IPv6Address("TCP", "::ffff:192.0.2.7", 99),
+            "something else": "something else",
+        }
+        for text, address in cases.items():
+            self.assertEqual(addressText(address), text)

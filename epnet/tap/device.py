@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.application.service import IService
 
-from epnet.connections import Connections, upstream
+from epnet.connections import Connections, Dialler
 from epnet.devices.makers import parseDevice
 from epnet.endpoints import Listener, Upstream, defaultListen
 from epnet.errors import UsageError
@@ -53,7 +53,7 @@ def makeDeviceService(
         factory = dials(connections, trust, identity=place.identity)
         hostname = None if place.identity else place.host
         endpoint = trust.clientEndpoint(place.endpoint(reactor), hostname)
-        upstream(endpoint, factory, reactor).setServiceParent(top)
+        Dialler(endpoint, factory, reactor).setServiceParent(top)
     for text in listen:
         acceptor = trust.serverFactory(accepts(connections, trust))
         Listener(reactor, text, acceptor).setServiceParent(top)

@@ -62,7 +62,12 @@ def makeService(options: Options) -> IService:
         Listener(reactor, text, trust.serverFactory(EPServerFactory(connections, trust)))
         for text in options.many("listen") or [defaultListen()]
     ]
-    page = Listener(reactor, options["http"], makeSite(router, connections, reactor))
+    page = Listener(
+        reactor,
+        options["http"],
+        makeSite(router, connections, reactor),
+        "the live page is at http://{address}/",
+    )
     for listener in (*listening, page):
         listener.setServiceParent(top)
     if options["demo"]:

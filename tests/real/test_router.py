@@ -45,7 +45,7 @@ class RouterTestCase(SynchronousTestCase):
         found: list[str] = []
 
         def listening() -> bool:
-            found[:] = re.findall(r"listening on .*?127\.0\.0\.1.*?(\d{4,5})", router.text)
+            found[:] = re.findall(r"(?:listening on |http://)127\.0\.0\.1:(\d+)", router.text)
             return len(found) == 2
 
         until(lambda: listening() or router.ended, "listening")
@@ -119,11 +119,10 @@ class RawClientTests(RouterTestCase):
                 context.load_cert_chain(presented.certificate, presented.key)
             with create_connection(("127.0.0.1", port), 30) as plain:
                 address = "{}:{}".format(*plain.getsockname())
-                with self.assertRaises(OSError):
-                    with context.wrap_socket(plain) as tls:
-                        tls.sendall(SESSION)
-                        while tls.recv(1000):
-                            pass
+                with self.assertRaises(OSError), context.wrap_socket(plain) as tls:
+                    tls.sendall(SESSION)
+                    while tls.recv(1000):
+                        pass
             router.says(address)
             router.says(words)
 
@@ -234,10 +233,10 @@ class DeviceToDeviceTests(RouterTestCase):
             "--listen=tcp:0:interface=127.0.0.1",
         )
         until(lambda: "listening on" in server.text, "listening")
-        [port] = re.findall(r"127\.0\.0\.1.*?(\d{4,5})", server.text)
+        [port] = re.findall(r"listening on 127\.0\.0\.1:(\d+)", server.text)
         client = self.startDeviceTo("grid-1", "home-1", "load:base_w=500,peak_w=500", port)
-        client.says("grid-1 connected")
-        server.says("home-1 connected")
+        client.says("session with grid-1")
+        server.says("session with home-1")
         client.kill(signal.SIGTERM)
         self.assertEqual(client.wait(), 0, client.text)
         server.says("shutting down")

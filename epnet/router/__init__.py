@@ -1,0 +1,1 @@
+"""The energy router: ports, allocation, and the node that runs them."""

@@ -61,6 +61,8 @@ class ReadOnlyRequest(Request):
 class GuardedSite(Site):
     """A site that looks at every request before a resource does, and marks every answer."""
 
+    noisy = False
+
     def getResourceFor(self, request: ReadOnlyRequest) -> Resource:
         """The addressed resource, or the refusal of a request that is not for us."""
         request.responseHeaders.removeHeader(b"Server")

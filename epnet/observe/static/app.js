@@ -40,7 +40,7 @@ function showTotals(devices) {
   setText(at("total-local-note"), count(groups.local));
   setText(at("total-load"), watts(sum(groups.load, "export_w")));
   setText(at("total-load-note"), count(groups.load));
-  showNet("grid", groups.grid, "drawn from the grid", "fed into the grid", "nothing drawn or fed in");
+  showNet("grid", groups.grid, "drawn from the grid", "fed into the grid", "at rest");
   showNet("storage", groups.storage, "discharging", "charging", "at rest");
 }
 

@@ -11,10 +11,13 @@ export function element(tag, className, text) {
   return made;
 }
 
+export function set(node, attributes) {
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  return node;
+}
+
 export function svg(tag, attributes = {}) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  return made;
+  return set(document.createElementNS(SVG, tag), attributes);
 }
 
 export function icon(kind) {

@@ -3,14 +3,20 @@
 // Sources on the left, the bus in the middle, sinks on the right.  A ribbon is as thick as its
 // power; at the bus the ribbons of a side stand one on the other.
 
-import { Kept, at, setText, svg } from "./dom.js";
+import { Kept, at, set, setText, svg } from "./dom.js";
 import { kindOf, nameOf, sum, watts } from "./words.js";
 
 const ROW = 64;
 const BOX = 52;
 const LABEL = 20;
 const NARROW = 480;
-const picture = { nodes: new Kept(makeNode), state: null };
+const picture = {
+  nodes: new Kept(makeNode),
+  bus: svg("rect", { class: "bus", rx: 4, width: 8 }),
+  label: svg("text", { class: "note middle" }),
+  most: { one: 1, all: 1 },
+  state: null,
+};
 
 function makeNode() {
   const root = svg("g");
@@ -45,85 +51,74 @@ export function showPicture(state) {
   const devices = state.devices;
   const sides = [devices.filter((each) => !flowsOut(each)), devices.filter(flowsOut)];
   const width = Math.max(300, canvas.clientWidth || 700);
-  const height = Math.max(2, sides[0].length, sides[1].length) * ROW + LABEL;
-  canvas.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  canvas.setAttribute("height", height);
-  canvas.setAttribute("aria-label", inWords(devices));
-  const boxWidth = Math.min(230, Math.round(width * 0.37));
-  const scale = scaleOf(devices, height - LABEL, width / 2 - boxWidth);
-  const nodes = new Map();
-  const all = picture.nodes.show(devices.map((each) => each.identity));
-  devices.forEach((each, index) => nodes.set(each.identity, all[index]));
+  const height = Math.max(2, sides[0].length, sides[1].length) * ROW;
+  const boxWidth = Math.min(230, Math.round(width * 0.39));
+  const scale = scaleOf(devices, height, width / 2 - boxWidth);
+  set(canvas, { viewBox: `0 0 ${width} ${height + LABEL}`, height: height + LABEL });
+  set(canvas, { "aria-label": inWords(devices) });
+  const nodes = picture.nodes.show(devices.map((each) => each.identity));
   sides.forEach((side, right) => {
-    const total = sum(side, right ? "export_w" : "import_w");
-    let place = (height - LABEL - total * scale) / 2;
-    const top = (height - LABEL - side.length * ROW) / 2;
+    let bus = (height - sum(side, right ? "export_w" : "import_w") * scale) / 2;
     side.forEach((device, row) => {
+      const y = (height - side.length * ROW) / 2 + row * ROW + ROW / 2;
       const power = (right ? device.export_w : device.import_w) ?? 0;
-      const thickness = power * scale;
-      const y = top + row * ROW + ROW / 2;
-      const layout = { right, width, boxWidth, y, bus: place + thickness / 2, thickness };
-      drawNode(nodes.get(device.identity), device, layout);
-      place += thickness;
-      if (!nodes.get(device.identity).root.parentNode) canvas.append(nodes.get(device.identity).root);
+      const node = nodes[devices.indexOf(device)];
+      if (!node.root.parentNode) canvas.append(node.root);
+      set(node.root, { class: `kind-${kindOf(device)}${power > 0 ? "" : " idle"}` });
+      const x = right ? width - boxWidth : 0;
+      drawBox(node, device, { right, power, narrow: width < NARROW, x, y, boxWidth });
+      const ends = right ? [width / 2 + 4, width - boxWidth] : [width / 2 - 4, boxWidth];
+      drawFlow(node, { ends, y, bus: bus + (power * scale) / 2, power, thickness: power * scale });
+      bus += power * scale;
     });
   });
-  drawBus(canvas, state, width / 2, (height - LABEL) / 2, scale);
+  drawBus(canvas, state, width, height, scale);
 }
 
 // Pixels a watt: all ribbons fit the bus, each one its box, and none is too thick for its bend.
+// The most ever seen on this page sets the scale, so that a thin ribbon stays a small power.
 function scaleOf(devices, height, gap) {
+  const most = picture.most;
   const powers = devices.flatMap((each) => [each.import_w ?? 0, each.export_w ?? 0]);
-  const total = Math.max(1, sum(devices, "import_w"), sum(devices, "export_w"));
-  return Math.min((0.75 * height) / total, Math.min(BOX - 8, 0.35 * gap) / Math.max(1, ...powers));
+  most.one = Math.max(most.one, ...powers);
+  most.all = Math.max(most.all, sum(devices, "import_w"), sum(devices, "export_w"));
+  return Math.min((0.75 * height) / most.all, Math.min(BOX - 8, 0.35 * gap) / most.one);
 }
 
-function drawBus(canvas, state, x, y, scale) {
-  if (!picture.bus) {
-    picture.bus = svg("rect", { class: "bus", rx: 4, width: 8 });
-    picture.busText = svg("text", { class: "note middle" });
-  }
-  if (canvas.lastChild !== picture.busText) canvas.append(picture.bus, picture.busText);
+function drawBus(canvas, state, width, height, scale) {
+  const [x, y] = [width / 2, height / 2];
   const total = Math.max(sum(state.devices, "import_w"), sum(state.devices, "export_w"));
   const long = Math.max(40, total * scale + 16);
-  picture.bus.setAttribute("x", x - 4);
-  picture.bus.setAttribute("y", y - long / 2);
-  picture.bus.setAttribute("height", long);
-  picture.busText.setAttribute("x", x);
-  picture.busText.setAttribute("y", y + long / 2 + 18);
-  setText(picture.busText, `Bus ${watts(state.totals.bus_w)}`);
+  // Where there is no room between the ribbons, the label stands at the foot.
+  const foot = width < NARROW ? height + LABEL - 5 : y + long / 2 + 18;
+  set(picture.bus, { x: x - 4, y: y - long / 2, height: long });
+  setText(set(picture.label, { x, y: foot }), `Bus ${watts(state.totals.bus_w)}`);
+  if (canvas.lastChild !== picture.label) canvas.append(picture.bus, picture.label);
 }
 
-function drawNode(node, device, { right, width, boxWidth, y, bus, thickness }) {
-  const x = right ? width - boxWidth : 0;
-  const power = right ? device.export_w : device.import_w;
-  node.root.setAttribute("class", `kind-${kindOf(device)}${power > 0 ? "" : " idle"}`);
-  node.box.setAttribute("x", x);
-  node.box.setAttribute("y", y - BOX / 2);
-  node.box.setAttribute("width", boxWidth);
-  node.edge.setAttribute("x", right ? x : x + boxWidth - 4);
-  node.edge.setAttribute("y", y - BOX / 2 + 8);
-  node.icon.setAttribute("href", `#icon-${kindOf(device)}`);
-  const [pad, size] = width < NARROW ? [7, 18] : [12, 24];
-  for (const name of ["width", "height"]) node.icon.setAttribute(name, size);
-  node.icon.setAttribute("x", x + pad);
-  node.icon.setAttribute("y", y - size / 2);
-  const indent = pad + size + (width < NARROW ? 5 : 8);
-  for (const [part, dy] of [[node.name, -5], [node.power, 15]]) {
-    part.setAttribute("x", x + indent);
-    part.setAttribute("y", y + dy);
-  }
-  const letter = width < NARROW ? 6.7 : 7.4;
+function drawBox(node, device, { right, power, narrow, x, y, boxWidth }) {
+  const kind = kindOf(device);
+  const [pad, size, gap, letter] = narrow ? [7, 18, 5, 6.7] : [12, 24, 8, 7.4];
+  const indent = pad + size + gap;
+  set(node.box, { x, y: y - BOX / 2, width: boxWidth });
+  set(node.edge, { x: right ? x : x + boxWidth - 4, y: y - BOX / 2 + 8 });
+  set(node.icon, { href: `#icon-${kind}`, x: x + pad, y: y - size / 2, width: size, height: size });
+  set(node.name, { x: x + indent, y: y - 5 });
+  set(node.power, { x: x + indent, y: y + 15 });
   setText(node.name, fitted(nameOf(device), Math.floor((boxWidth - indent - 8) / letter)));
   setText(node.power, device.session.connected ? watts(power) : "away");
   setText(node.tip, `${nameOf(device)} (${device.identity}): ${device.why}`);
-  const from = right ? [width / 2 + 4, bus] : [boxWidth, y];
-  const to = right ? [x, y] : [width / 2 - 4, bus];
-  const middle = (from[0] + to[0]) / 2;
-  const path = `M${from[0]} ${from[1]}C${middle} ${from[1]} ${middle} ${to[1]} ${to[0]} ${to[1]}`;
-  node.ribbon.setAttribute("d", path);
-  node.ribbon.setAttribute("stroke-width", power > 0 ? Math.max(1.5, thickness).toFixed(2) : 0);
-  node.motion.setAttribute("d", power > 0 ? path : "");
+}
+
+// The ribbon between the bus, at height `bus`, and the box, at height `y`.  Its dots run from left
+// to right on both sides: from a source to the bus, from the bus to a sink.
+function drawFlow(node, { ends: [inner, outer], y, bus, power, thickness }) {
+  const [x1, y1, x2, y2] = inner < outer ? [inner, bus, outer, y] : [outer, y, inner, bus];
+  const middle = (x1 + x2) / 2;
+  const path = `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`;
+  const stroke = power > 0 ? Math.max(1.5, thickness).toFixed(2) : 0;
+  set(node.ribbon, { d: path, "stroke-width": stroke });
+  set(node.motion, { d: power > 0 ? path : "" });
 }
 
 function inWords(devices) {

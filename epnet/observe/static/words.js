@@ -19,11 +19,14 @@ export function watts(power) {
 export function span(seconds) {
   if (seconds < 60) return `${Math.floor(seconds)} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
-  if (seconds < 172800) return `${Math.floor(seconds / 3600)} h ${Math.floor(seconds / 60) % 60} min`;
-  return `${Math.floor(seconds / 86400)} days`;
+  const hours = Math.floor(seconds / 3600);
+  if (hours < 48) return `${hours} h ${Math.floor(seconds / 60) % 60} min`;
+  return `${Math.floor(hours / 24)} days`;
 }
 
-export const sum = (devices, field) => devices.reduce((total, each) => total + (each[field] ?? 0), 0);
+export function sum(devices, field) {
+  return devices.reduce((total, each) => total + (each[field] ?? 0), 0);
+}
 
 // What a device last said about itself; a port keeps its name on the page while it is away.
 const said = new Map();

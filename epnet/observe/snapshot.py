@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from epnet.connections import Connections
+    from epnet.interfaces import ILink
     from epnet.protocol import EPProtocol
     from epnet.router.allocation import Allocation
     from epnet.router.ports import Port
@@ -131,9 +132,9 @@ def snapshot(router: Router, connections: Connections, uptime_s: float, time: da
     uptime_s: seconds to report as the router's uptime.
     time: the time of day to report, aware.
     """
-    protocols = tuple(connections)
+    protocols: dict[ILink | None, EPProtocol] = {protocol: protocol for protocol in connections}
     devices = [
-        _deviceState(port, _protocolOf(port, protocols), router.allocation)
+        _deviceState(port, protocols.get(port.link), router.allocation)
         for _, port in sorted(router.ports.items())
     ]
     allocation, parameters = router.allocation, router.parameters
@@ -154,7 +155,7 @@ def snapshot(router: Router, connections: Connections, uptime_s: float, time: da
             "losses_w": round(allocation.losses_w, 3),
             "standing_w": round(allocation.standing_w, 3),
         },
-        "sessions": _sessionCounts(protocols),
+        "sessions": _sessionCounts(protocols.values()),
         "diagnostics": dict(sorted(connections.deviations.items())),
     }
     return state
@@ -191,10 +192,6 @@ class Snapshots:
             )
             self._takenAt = now
         return self._state
-
-
-def _protocolOf(port: Port, protocols: Iterable[EPProtocol]) -> EPProtocol | None:
-    return next((protocol for protocol in protocols if protocol is port.link), None)
 
 
 def _sessionCounts(protocols: Iterable[EPProtocol]) -> dict[str, int]:

@@ -10,7 +10,7 @@ import attrs
 from epnet.devices.base import DailyDevice
 from epnet.devices.options import quantity
 from epnet.devices.reservoir import Reservoir
-from epnet.interfaces import Limits
+from epnet.interfaces import Limits, Reading
 
 STEP_SECONDS: Final = 0.02
 """Power is integrated in steps of at most this much real time."""
@@ -79,6 +79,11 @@ class StoringDevice(DailyDevice):
         """The most it could supply now, W."""
         self.settle()
         return self.outlet_w()
+
+    def reading(self) -> Reading:
+        """What flows now."""
+        self.settle()
+        return super().reading()
 
     def setLimits(self, limits: Limits) -> None:
         """Settle what was carried under the last permission, and follow the newest."""

@@ -43,6 +43,9 @@ class UnknownMessage(Message):
     typeId: int = attrs.field(converter=_checkTypeId)  # type: ignore[misc]
     payload: bytes | None = attrs.field(default=None, converter=_checkPayload)
 
+    def __repr__(self) -> str:
+        return f"UnknownMessage(typeId=0x{self.typeId:08x}, payload={self.payload!r})"
+
 
 _classes: Final[dict[int, type[Message]]] = {}
 
@@ -85,15 +88,19 @@ def registerField(
 
     The arguments are those of a row of the message's table, see `Field`.
 
-    Raises `UsageError` if the message has a field of that id or name already.
+    Raises `UsageError` if the message has that id or name already, or the id cannot be sent.
     """
-    row = Field(id, name, kind, description, consent, required=False, extension=True)
+    if not shortest.isUnsigned(id, 64):
+        raise UsageError(f"{cls.__name__}: field id {id!r} is not an unsigned integer")
     for known in cls.table():
         if known.id == id or known.name == name:
             raise UsageError(
                 f"{cls.__name__} has field 0x{known.id:02x} '{known.name}' already; "
                 f"0x{id:02x} '{name}' needs an id and a name of its own"
             )
+    if hasattr(cls, name):
+        raise UsageError(f"{cls.__name__} has something called '{name}' already")
+    row = Field(id, name, kind, description, consent, required=False, extension=True)
     cls.addField(row)
     return row
 

@@ -143,7 +143,7 @@ def message(typeId: int, label: str) -> Callable[[_Class], _Class]:
     """
     if not shortest.isUnsigned(typeId, 32) or typeId <= MAX_RESERVED_TYPE:
         raise UsageError(
-            f"message type 0x{typeId:08x} is reserved or no 32-bit number; "
+            f"message type {typeId!r} is reserved or no 32-bit unsigned integer; "
             "use one from 0x01000000 to 0xffffffff"
         )
 
@@ -201,19 +201,22 @@ class Message:
     extensions: Additions = attrs.field(default=_NOTHING)
 
     def __attrs_post_init__(self) -> None:
-        if self.extensions:
+        if self.extensions is not _NOTHING:
             object.__setattr__(self, "extensions", self._checkExtensions(self.extensions))
 
-    def _checkExtensions(self, given: Mapping[str, object]) -> Mapping[str, object]:
+    def _checkExtensions(self, given: object) -> Mapping[str, Any]:
+        owner = type(self).__name__
+        if not isinstance(given, Mapping):
+            raise InvalidValue(f"{owner}.extensions", given, "a mapping from names to values")
         rows = {row.name: row for row in self._byId.values() if row.extension}
         checked = {}
         for name, value in given.items():
-            path = f"{type(self).__name__}.{name}"
             if name not in rows:
                 known = ", ".join(sorted(rows)) or "none"
-                raise InvalidValue(path, value, f"of a registered extension field ({known})")
-            checked[name] = rows[name].kind.check(value, path)
-        return MappingProxyType(checked)
+                expected = f"the name of a registered extension field ({known})"
+                raise InvalidValue(f"{owner}.extensions", name, expected)
+            checked[name] = rows[name].kind.check(value, f"{owner}.{name}")
+        return MappingProxyType(checked) if checked else _NOTHING
 
     @classmethod
     def table(cls) -> tuple[Field, ...]:
@@ -246,8 +249,12 @@ class Message:
         What had come in `unknown` for a changed field is gone.  Raises as the constructor.
         """
         values = {name: getattr(self, name) for name in self._names}
-        changed = {row.id for row in self.fields if row.name in changes}
-        values["unknown"] = {id: raw for id, raw in self.unknown.items() if id not in changed}
+        changed = {
+            row.id
+            for row in self._byId.values()
+            if ("extensions" if row.extension else row.name) in changes
+        }
+        values["unknown"] = {key: raw for key, raw in self.unknown.items() if key not in changed}
         return type(self)(**{**values, **changes})
 
     def __repr__(self) -> str:

@@ -25,8 +25,8 @@ from epnet.wire import (
     SupplyParameters,
     decode,
     encode,
+    shortest,
 )
-from epnet.wire import shortest
 from tests.wire.helpers import (
     DEMAND,
     DISCONNECT,

@@ -63,6 +63,9 @@ class GuardedSite(Site):
 
     noisy = False
 
+    def log(self, request: Request) -> None:
+        """Keep no access log: every viewer asks once a second."""
+
     def getResourceFor(self, request: ReadOnlyRequest) -> Resource:
         """The addressed resource, or the refusal of a request that is not for us."""
         request.responseHeaders.removeHeader(b"Server")

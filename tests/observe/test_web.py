@@ -9,6 +9,7 @@ from importlib.resources import files
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -270,6 +271,17 @@ class GuardTests(SiteTestCase):
 
     def test_anEndlessHeadIsCutOff(self) -> None:
         self.assertTrue(self.send(b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000).disconnecting)
+
+
+class LogTests(SiteTestCase):
+    def test_viewersLeaveNoTraceInTheLog(self) -> None:
+        with capturedLogs() as events:
+            self.site.doStart()
+            self.ask("/healthz")
+            self.ask("/healthz", "HEAD")
+            self.ask("/nothing")
+            self.site.doStop()
+        self.assertEqual(events, [])
 
 
 class ListeningElsewhereTests(SiteTestCase):

@@ -63,7 +63,7 @@ class GuardedSite(Site):
 
     noisy = False
 
-    def log(self, request: Request) -> None:
+    def log(self, request: http.Request) -> None:
         """Keep no access log: every viewer asks once a second."""
 
     def getResourceFor(self, request: ReadOnlyRequest) -> Resource:

@@ -30,7 +30,7 @@ _DAY: Final = "start=05:00,speed=240,day=110"
 DEMO_DEVICES: Final = {
     "demo-solar": f"solar:peak_w=12000,{_DAY}",
     "demo-battery": f"battery:capacity_wh=10000,soc=30,charge_w=2500,discharge_w=2500,{_DAY}",
-    "demo-car": f"ev:capacity_wh=60000,soc=35,charge_w=11000,plug=07:30,{_DAY}",
+    "demo-car": f"ev:capacity_wh=77000,soc=20,charge_w=11000,plug=07:30,{_DAY}",
     "demo-home": f"load:base_w=350,peak_w=1800,{_DAY}",
     "demo-grid": "grid:fuse_a=16",
 }

@@ -14,10 +14,11 @@ from epnet.errors import UsageError
 def defaultStateDir() -> Path:
     """Say where epnet keeps its state unless told otherwise.
 
-    That is ``$STATE_DIRECTORY`` (systemd sets it; of several, the first), else the user's state
-    directory of the platform.
+    That is ``$EPNET_STATE_DIR``, else ``$STATE_DIRECTORY`` (systemd sets it; of several, the
+    first), else the user's state directory of the platform.
     """
-    given = os.environ.get("STATE_DIRECTORY", "").split(os.pathsep)[0]
+    systemd = os.environ.get("STATE_DIRECTORY", "").split(os.pathsep)[0]
+    given = os.environ.get("EPNET_STATE_DIR") or systemd
     return Path(given) if given else platformdirs.user_state_path("epnet")
 
 

@@ -153,7 +153,11 @@ class PKITests(CommandTestCase):
 
 
 class DefaultStateDirTests(SynchronousTestCase):
-    def test_systemdsDirectoryWins(self) -> None:
+    def test_ourOwnVariableWins(self) -> None:
+        with patch.dict("os.environ", {"STATE_DIRECTORY": "/other", "EPNET_STATE_DIR": "/mine"}):
+            self.assertEqual(defaultStateDir(), Path("/mine"))
+
+    def test_systemdsDirectoryIsNext(self) -> None:
         for value in ("/var/lib/epnet", "/var/lib/epnet:/var/lib/other"):
             with patch.dict("os.environ", {"STATE_DIRECTORY": value}):
                 self.assertEqual(defaultStateDir(), Path("/var/lib/epnet"))

@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from typing import Final
 
 import attrs
-from epnet.router.converter import SimulatedConverter
 from twisted.internet.interfaces import IReactorTime
 
 from epnet.consent import Transfer, allowedPower, blocksPower
 from epnet.identity import Peer
 from epnet.interfaces import ILink, IPort, PortReading
-from epnet.router.allocation import Loss, Sink, Source
+from epnet.router.converter import SimulatedConverter
+from epnet.router.losses import LOSSLESS, Loss
+from epnet.router.terms import Sink, Source
 from epnet.wire import (
     Bounds,
     DemandParameters,
@@ -31,7 +32,6 @@ FAULT_CLEARS_SECONDS: Final = 60.0
 
 AC_VOLTAGE: Final = Bounds(207, 253)
 DC_VOLTAGE: Final = Bounds(200, 1000)
-NO_LOSS: Final = Loss()
 
 
 class Tier(enum.IntEnum):
@@ -70,7 +70,7 @@ class PortSettings:
     priority: int = 1
     weight: float = 1.0
     bid: float = float("inf")
-    loss: Loss = NO_LOSS
+    loss: Loss = LOSSLESS
 
     @property
     def current_limit(self) -> float:

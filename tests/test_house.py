@@ -29,7 +29,7 @@ FLOORS: list[set[str]] = [
         "node",
     },
     {"devices", "router", "observe"},
-    {"cli", "tap", "demo", "testing"},
+    {"cli", "tap", "demo", "dissector", "testing"},
 ]
 """What stands on which floor, the lowest first."""
 

@@ -19,6 +19,7 @@ from epnet.errors import EPError, UsageError
 COMMANDS: Final = {
     "decode": "Frames, in hex, dumps or raw, to text or JSON lines.",
     "encode": "JSON lines, as decode prints them, to frames.",
+    "dissector": "The dissector for Wireshark, printed or installed.",
     "pki": "A private authority and the certificates of devices.",
 }
 """Subcommands, named as their modules in this package, with what each does."""

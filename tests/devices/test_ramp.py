@@ -78,6 +78,8 @@ class RampTests(SynchronousTestCase):
     def test_theRatingIsNeverExceeded(self) -> None:
         self.ramp.follow(9 * RATING, 0, FOREVER, 0.0)
         self.assertDraws(50.0, RATING)
+        self.ramp.follow(0, 9 * RATING, FOREVER, 50.0)
+        self.assertEqual(self.ramp.at(100.0), Flow(0.0, RATING))
 
     @given(steps)
     def test_itIsOutsideItsLimitsOnlyWhileFalling(

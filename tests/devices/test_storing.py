@@ -96,6 +96,36 @@ class ChargeTests(SynchronousTestCase):
         # 1 s up to 5 kW, 1 s at 5 kW, 0.1 s down.
         self.assertAlmostEqual(battery.storage().soc, 50 + (2500 + 5000 + 250) / 1000, places=3)
 
+    def test_aRampAloneByHand(self) -> None:
+        clock = Clock()
+        battery = Battery(clock, speed=3600, soc=50, efficiency=100, capacity_wh=100_000)
+        battery.setLimits(Limits(5000, 0, 2.0))
+        clock.advance(1.0)
+        self.assertAlmostEqual(battery.storage().soc, 50 + 2500 / 1000, places=3)
+
+    def test_aNewPermissionDoesNotChangeWhatWasCarried(self) -> None:
+        for end in (lambda b: b.setLimits(Limits(0, 0, 0)), lambda b: b.shutDown("test")):
+            clock = Clock()
+            battery = Battery(clock, speed=3600, soc=50, efficiency=100, capacity_wh=100_000)
+            battery.setLimits(Limits(5000, 0, 2.0))
+            clock.advance(1.5)
+            end(battery)
+            clock.advance(1.0)
+            gained = battery.storage().soc - 50
+            self.assertApproximates(gained, (2500 + 2500 + 250) / 1000, 0.01)
+
+    def test_itGivesNoMoreThanItsTaperAllows(self) -> None:
+        clock = Clock()
+        battery = self.battery(clock, soc=22.5, efficiency=100)
+        battery.setLimits(Limits(0, 5000, 1e9))
+        # As far as the ramp is below the taper, 2500 W, the two do not differ.
+        clock.advance(0.5)
+        before = battery.storage().soc
+        power_w = battery.reading().supply_w
+        clock.advance(0.02)
+        self.assertLess(power_w, 2500)
+        self.assertApproximates(before - battery.storage().soc, power_w * 0.02 / 100, 0.02)
+
     def test_aChargeAndADischargeCostTheRoundTrip(self) -> None:
         clock = Clock()
         battery = Battery(clock, speed=3600, soc=50, efficiency=81)
@@ -144,9 +174,15 @@ class BatteryTests(SynchronousTestCase):
         battery = Battery(self.clock, soc=80, speed=3600)
         battery.setLimits(Limits(5000, 0, 1e9))
         self.clock.advance(30.0)
-        self.assertApproximates(battery.storage().soc, 100, 1e-3)
         self.assertEqual(battery.demand().power_limit, 0)
+        self.assertApproximates(battery.storage().soc, 100, 1e-3)
         self.assertEqual(battery.reading().draw_w, 0.0)
+
+    def test_theLastBitDoesNotTakeForEver(self) -> None:
+        battery = Battery(self.clock, soc=99.9, speed=3600)
+        battery.setLimits(Limits(5000, 0, 1e9))
+        self.clock.advance(0.3)
+        self.assertEqual(battery.demand().power_limit, 0)
 
     def test_itsVoltageRisesWithItsCharge(self) -> None:
         low, high = (Battery(self.clock, soc=soc).voltage_v for soc in (0, 100))

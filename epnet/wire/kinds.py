@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import reprlib
+from abc import ABC, abstractmethod
 from datetime import datetime
 from typing import ClassVar, Final, Generic, TypeVar
 
@@ -67,7 +68,7 @@ Notes = list[Note]
 
 
 @attrs.frozen
-class Kind(Generic[T]):
+class Kind(ABC, Generic[T]):
     """A value type.
 
     id: its number on the wire.
@@ -88,17 +89,17 @@ class Kind(Generic[T]):
     def _prefix(self) -> bytes:
         return shortest.head(shortest.MAP, 1) + shortest.number(self.id)
 
+    @abstractmethod
     def check(self, value: object, path: str) -> T:
         """Take a local user's value of that path, or raise `InvalidValue`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pack(self, value: T) -> bytes:
         """The data of a checked value."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take(self, data: object, trail: Trail, notes: Notes) -> T:
         """Make a value of received data, or raise `InvalidField`; note lesser deviations."""
-        raise NotImplementedError
 
     def write(self, value: T) -> bytes:
         """A checked value with its value type."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, Generic, Self, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Final, Protocol, Self, TypeVar, dataclass_transform
 
 import attrs
 
@@ -21,20 +21,18 @@ from epnet.wire.values import Bounds, Isolation, IsolationState, Mix, Price
 MAX_RESERVED_TYPE: Final = 0x00FFFFFF
 """The last of the message types that nobody may register (Framing §4, F4)."""
 
-Out = TypeVar("Out")
+Out = TypeVar("Out", covariant=True)
 In = TypeVar("In", contravariant=True)
 
 
-class Attribute(Generic[Out, In]):
+class Attribute(Protocol[Out, In]):
     """For type checkers: a field that reads as `Out` and takes `In` in the constructor."""
 
     def __get__(self, instance: object, owner: Any) -> Out:
         """What the field reads as."""
-        raise NotImplementedError
 
     def __set__(self, instance: object, value: In) -> None:
         """What the constructor takes; messages are immutable."""
-        raise NotImplementedError
 
 
 Number = Attribute[float | None, float | None]

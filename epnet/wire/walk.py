@@ -178,7 +178,7 @@ class RawKey:
     data: bytes
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Item:
     """An item and where it is, in bytes.
 
@@ -191,6 +191,7 @@ class Item:
     end: int
     value: object
     parts: tuple[tuple[int | RawKey, Item], ...] = ()
+    _byKey: dict[int | RawKey, Item] | None = attrs.field(default=None, init=False, repr=False)
 
     def locate(self, steps: Iterable[int]) -> Item:
         """The part that these keys and positions lead to, as far as they lead anywhere."""
@@ -198,8 +199,14 @@ class Item:
         for step in steps:
             while isinstance(item.value, Tagged):
                 item = item.parts[0][1]
-            item = next((part for key, part in item.parts if key == step), item)
+            item = item._part(step) or item
         return item
+
+    def _part(self, step: int) -> Item | None:
+        # A payload can have a great many deviations in one great map: no search for each.
+        if self._byKey is None:
+            self._byKey = dict(self.parts)
+        return self._byKey.get(step)
 
     def tags(self) -> Iterator[Item]:
         """The items with a tag, this one included."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import cbor2
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -33,6 +33,9 @@ from epnet.wire.kinds import Currency, Flag, Kind, Quantity, Text
 from epnet.wire.walk import Fault, Item, Skimmer, parse
 from tests.wire.helpers import framesIn
 
+some = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(some, max_examples=500)
+
 integers = st.integers(-(2**64), 2**64 - 1) | st.integers(-30, 300)
 floats = st.floats(allow_nan=False, allow_infinity=False) | st.floats(
     allow_nan=False, allow_infinity=False, width=16
@@ -44,7 +47,7 @@ moments = st.datetimes(
     datetime(9998, 1, 1),
     timezones=st.just(UTC)
     | st.builds(timezone, st.integers(-1439, 1439).map(lambda minutes: timedelta(minutes=minutes))),
-)
+).map(lambda moment: moment.replace(fold=0))
 sources = st.sampled_from(Source) | st.integers(0, 2**64 - 1)
 states = st.sampled_from(IsolationState) | st.integers(0, 2**64 - 1)
 
@@ -125,6 +128,7 @@ def shortestForm(data: bytes, at: Item) -> bool:
 
 class RoundTripTests(SynchronousTestCase):
     @given(messages, headers)
+    @some
     def test_anyMessage(self, message: Message, headers: dict[int, bytes] | None) -> None:
         decoded = decode(encode(message, headers))
         self.assertEqual(decoded.message, message)
@@ -137,6 +141,7 @@ class RoundTripTests(SynchronousTestCase):
         )
 
     @given(messages)
+    @some
     def test_encodingIsTheShortestExactForm(self, message: Message) -> None:
         data = encode(message.replace(unknown={}))
         frame = decode(data).frame
@@ -149,6 +154,7 @@ class RoundTripTests(SynchronousTestCase):
     @given(floats)
     @example(-0.0)
     @example(5e-324)
+    @some
     def test_floatsAreExact(self, value: float) -> None:
         message = decode(encode(SupplyParameters(voltage=value))).message
         assert isinstance(message, SupplyParameters) and message.voltage is not None
@@ -156,6 +162,7 @@ class RoundTripTests(SynchronousTestCase):
         self.assertEqual(math.copysign(1, message.voltage), math.copysign(1, value))
 
     @given(mutated())
+    @some
     def test_whateverIsUnderstoodSurvivesEncoding(self, data: bytes) -> None:
         """A relay that decodes and encodes changes nothing about what a message says."""
         for item in framesIn(data):
@@ -169,6 +176,7 @@ class RoundTripTests(SynchronousTestCase):
 
 class StreamTests(SynchronousTestCase):
     @given(streams(), st.data())
+    @some
     def test_F8_anySplit(self, stream: bytes, data: st.DataObject) -> None:
         whole = framesIn(stream)
         cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
@@ -178,6 +186,7 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual(found + reader.finish(), whole)
 
     @given(streams())
+    @some
     def test_nothingIsLost(self, stream: bytes) -> None:
         """Frames and gaps lie end to end and cover the stream."""
         at = 0
@@ -187,6 +196,7 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual(at, len(stream))
 
     @given(st.lists(frames, max_size=5))
+    @some
     def test_goodFramesHaveNoGaps(self, parts: list[bytes]) -> None:
         found = framesIn(b"".join(parts))
         self.assertEqual([getattr(item, "length", 0) for item in found], list(map(len, parts)))
@@ -207,7 +217,7 @@ class BadInputTests(SynchronousTestCase):
                 self.assertTrue(each.text and each.path)
 
     @given(mutated())
-    @settings(max_examples=500)
+    @many
     def test_mutatedFrames(self, data: bytes) -> None:
         self.assertSensible(data)
 
@@ -215,13 +225,14 @@ class BadInputTests(SynchronousTestCase):
         st.sampled_from([cls.typeId for cls in registeredMessages()]),
         st.binary(max_size=60) | items.map(cbor2.dumps),
     )
-    @settings(max_examples=500)
+    @many
     def test_anyPayload(self, typeId: int, payload: bytes) -> None:
         self.assertSensible(
             b"\x9a\0\0\0\x03\xf6\x1a" + typeId.to_bytes(4, "big") + cbor2.dumps(payload)
         )
 
     @given(st.binary(max_size=60))
+    @some
     def test_anyBytes(self, data: bytes) -> None:
         self.assertSensible(data)
 
@@ -244,6 +255,7 @@ class WalkTests(SynchronousTestCase):
     """The walk and cbor2 agree."""
 
     @given(items)
+    @some
     def test_whatCbor2Writes(self, value: object) -> None:
         data = cbor2.dumps(value)
         item, indefinite = parse(data)
@@ -253,7 +265,7 @@ class WalkTests(SynchronousTestCase):
             self.assertEqual(item.value, value)
 
     @given(st.binary(max_size=30))
-    @settings(max_examples=500)
+    @many
     def test_whatIsWellFormed(self, data: bytes) -> None:
         """What the walk takes, cbor2 takes too, unless there are tags in it."""
         try:
@@ -264,6 +276,7 @@ class WalkTests(SynchronousTestCase):
             cbor2.loads(data, str_errors="replace")
 
     @given(items, st.data())
+    @some
     def test_skimmingInPieces(self, value: object, data: st.DataObject) -> None:
         encoded = cbor2.dumps(value)
         skimmer = Skimmer()

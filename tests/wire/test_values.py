@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from epnet.errors import UsageError
 from epnet.wire import (
     Bounds,
+    Code,
     Decoded,
     DemandParameters,
     InvalidValue,
@@ -27,6 +28,7 @@ from epnet.wire import (
     encode,
     shortest,
 )
+from epnet.wire.kinds import BINARY, InvalidField, Notes
 from tests.wire.helpers import (
     DEMAND,
     DISCONNECT,
@@ -659,3 +661,31 @@ class ConsentTests(ValueCase):
         decoded = decode(encode(DemandParameters(current=-32)), strict=True)
         self.assertEqual(decoded.message, DemandParameters(current=-32))
         self.assertFalse(decoded.voidsConsent)
+
+
+class BinaryTests(SynchronousTestCase):
+    """Binary, which no field of the spec uses, but those of extensions may."""
+
+    def test_bytes(self) -> None:
+        notes: Notes = []
+        self.assertEqual(BINARY.read({4: b"ab"}, (None, "field", 0), notes), b"ab")
+        self.assertEqual(BINARY.write(BINARY.check(bytearray(b"ab"), "field")).hex(), "a104426162")
+
+    def test_whatIsNoBytes(self) -> None:
+        self.assertRaises(InvalidValue, BINARY.check, "ab", "field")
+        error = self.assertRaises(InvalidField, BINARY.read, {4: "ab"}, (None, "field", 0), [])
+        self.assertEqual(error.note.code, "value.data")
+
+
+class CodeTests(SynchronousTestCase):
+    """The table of diagnostics."""
+
+    def test_codesAreTexts(self) -> None:
+        self.assertEqual(Code.MIX_SUM, "mix.sum")
+        self.assertEqual(f"{Code.MIX_SUM} {Code.MIX_SUM!r}", "mix.sum Code.MIX_SUM")
+        self.assertEqual(Code("mix.sum").severity, "warning")
+
+    def test_everyCodeIsDescribed(self) -> None:
+        for code in Code:
+            self.assertRegex(code.value, r"^[a-z]+\.[a-z]+(-[a-z]+)*$")
+            self.assertRegex(code.description, r"^[A-Z0-9].*[.]$")

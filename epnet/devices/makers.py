@@ -91,7 +91,8 @@ def _imported(name: str) -> type:
     try:
         found: object = namedAny(name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"cannot import it: {error}") from error
+        hint = "is it installed, or its folder in PYTHONPATH?"
+        raise UsageError(f"cannot import it: {error}; {hint}") from error
     if not isinstance(found, type):
         raise UsageError(f"{name} is not a class")
     return found

@@ -110,7 +110,7 @@ def makeWithOptions(maker: type, clock: IReactorTime, options: Mapping[str, str]
         values = {key: _converted(fields[key], text) for key, text in options.items()}
     try:
         inspect.signature(maker).bind(clock, **values)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UsageError(f"these options do not fit: {error}") from error
     try:
         return maker(clock, **values)

@@ -169,13 +169,14 @@ class MistakeTests(SynchronousTestCase):
         self.assertRefused("solar:day=1,day=2", "day is given twice")
 
     def test_aClassThatCannotBeImported(self) -> None:
-        self.assertRefused("no.such.Thing", "device no.such.Thing: cannot import it")
+        self.assertRefused("no.such.Thing", "device no.such.Thing: cannot import it", "PYTHONPATH")
         self.assertRefused(f"{__name__}.Missing", "cannot import it")
         self.assertRefused("..", "cannot import it")
         self.assertRefused("os.path", "os.path is not a class")
 
     def test_aClassThatMakesNoDevice(self) -> None:
         self.assertRefused(f"{__name__}.NoDevice", "NoDevice is no IDevice")
+        self.assertRefused("builtins.dict", "device builtins.dict: these options do not fit")
 
     def test_optionsAnOwnClassDoesNotTake(self) -> None:
         self.assertRefused(f"{__name__}.Plain:speed=3", "do not fit", "speed")

@@ -21,6 +21,7 @@ from epnet.wire.jsonform import (
     messageFrom,
     messageNamed,
     nearest,
+    onlyOnce,
     unknownOf,
 )
 from epnet.wire.kinds import InvalidValue
@@ -141,6 +142,11 @@ def _takenHeaders(given: JSON) -> dict[int, bytes]:
         return {}
     if not isinstance(given, Mapping):
         raise InvalidValue("headers", given, "null or an object")
-    return {
-        hexNumber(key, "headers"): hexBytes(raw, f"headers.{key}") for key, raw in given.items()
-    }
+    return onlyOnce(
+        "headers",
+        given,
+        (
+            (hexNumber(key, "headers"), hexBytes(raw, f"headers.{key}"))
+            for key, raw in given.items()
+        ),
+    )

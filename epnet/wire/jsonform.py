@@ -119,7 +119,7 @@ def _shownKey(key: int | bytes) -> str:
 
 
 def _takenUnknown(given: Mapping[str, JSON]) -> dict[int | bytes, bytes]:
-    return _onlyOnce(
+    return onlyOnce(
         "unknown",
         given,
         ((_takenKey(key), hexBytes(raw, f"unknown.{key}")) for key, raw in given.items()),
@@ -132,7 +132,7 @@ def _takenKey(key: str) -> int | bytes:
     return hexNumber(key, "unknown")
 
 
-def _onlyOnce(path: str, given: JSON, entries: Iterable[tuple[K, V]]) -> dict[K, V]:
+def onlyOnce(path: str, given: JSON, entries: Iterable[tuple[K, V]]) -> dict[K, V]:
     """The entries as a dictionary; raises `InvalidValue` if one is there twice."""
     found: dict[K, V] = {}
     for key, value in entries:
@@ -222,7 +222,7 @@ def _mix(kind: Kind[Any], value: Mapping[int, float]) -> JSON:
 def _fromMix(kind: Kind[Any], value: JSON, path: str) -> object:
     if not isinstance(value, Mapping):
         raise InvalidValue(path, value, "an object such as {'Wind': 70, 'Solar': 30}")
-    return _onlyOnce(
+    return onlyOnce(
         path,
         value,
         ((_fromTitle(_SOURCES, key, f"{path}.{key}"), each) for key, each in value.items()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.application.service import IService
 
 from epnet.factory import EPPeerFactory
-from epnet.tap.common import clearErrors
+from epnet.tap.common import clearErrors, steadyReactor
 from epnet.tap.device import DeviceOptions, listeners, makeDeviceService
 
 
@@ -22,7 +22,7 @@ class Options(DeviceOptions):
 @clearErrors
 def makeService(options: Options) -> IService:
     """The service of a device that dials and listens."""
-    from twisted.internet import reactor
+    reactor = steadyReactor()
 
     return makeDeviceService(
         options,

@@ -14,7 +14,14 @@ from epnet.observe.web import makeSite
 from epnet.pki import ensureCertificate
 from epnet.router.ports import PortMaker
 from epnet.router.router import Router
-from epnet.tap.common import CommonOptions, QuietStop, clearErrors, hostIdentity, loadTrust
+from epnet.tap.common import (
+    CommonOptions,
+    QuietStop,
+    clearErrors,
+    hostIdentity,
+    loadTrust,
+    steadyReactor,
+)
 from epnet.wire import SessionParameters
 
 DEFAULT_HTTP = "tcp:56541:interface=127.0.0.1"
@@ -40,7 +47,7 @@ class Options(CommonOptions):
 @clearErrors
 def makeService(options: Options) -> IService:
     """The service of a router; makes its authority and certificate where there are none."""
-    from twisted.internet import reactor
+    reactor = steadyReactor()
 
     identity = options.identity(hostIdentity("router"))
     if not (options["certificate"] or options["key"] or options["authority"]):

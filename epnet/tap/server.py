@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.application.service import IService
 
-from epnet.tap.common import clearErrors
+from epnet.tap.common import clearErrors, steadyReactor
 from epnet.tap.device import DeviceOptions, listeners, makeDeviceService
 
 
@@ -17,6 +17,6 @@ class Options(DeviceOptions):
 @clearErrors
 def makeService(options: Options) -> IService:
     """The service of a device that listens."""
-    from twisted.internet import reactor
+    reactor = steadyReactor()
 
     return makeDeviceService(options, reactor, upstreams=[], listen=listeners(options))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from twisted.application.service import Service
@@ -55,6 +55,8 @@ class Connections(Service):
     node: what stands behind them.
     clock: the one clock.
     deviations: how often each diagnostic code came up.
+    messages: how many of each type were sent and received: ``(type, direction)``.
+    losses: how many transfers were lost, by cause.
     """
 
     log = Logger()
@@ -63,6 +65,8 @@ class Connections(Service):
         self.node = node
         self.clock = clock
         self.deviations: Counter[str] = Counter()
+        self.messages: Counter[tuple[str, str]] = Counter()
+        self.losses: Counter[str] = Counter()
         self._protocols: dict[EPProtocol, None] = {}
         self._sweep: LoopingCall = LoopingCall.withCount(self._swept)
         self._sweep.clock = clock
@@ -157,18 +161,25 @@ class Connections(Service):
     def _pulse(self) -> None:
         now = self.seconds()
         for protocol in self:
-            self._guarded(protocol, protocol.advance, now)
-        self.node.advance(now)
+            self._guarded([protocol], protocol.advance, now)
+        self._guarded(self, self.node.advance, now)
         for protocol in self:
-            self._guarded(protocol, protocol.publishIfDue, now)
+            self._guarded([protocol], protocol.publishIfDue, now)
 
-    def _guarded(self, protocol: EPProtocol, call: Callable[[float], None], now: float) -> None:
-        """A bug in one protocol's hooks ends that connection, never the pulse of the others."""
+    def _guarded(
+        self, endangered: Iterable[EPProtocol], call: Callable[[float], None], now: float
+    ) -> None:
+        """A bug never stops the pulse; it ends the connections that it leaves unguarded.
+
+        An error in the hooks of one protocol ends that connection.  A node that cannot act on what
+        expired must not let power flow, so an error there ends them all.
+        """
         try:
             call(now)
         except Exception:
-            self.log.failure("closing {address}: error in our own code", address=protocol.address)
-            protocol.transport.abortConnection()
+            self.log.failure("error in our own code: closing what it leaves unguarded")
+            for protocol in endangered:
+                protocol.transport.abortConnection()
 
 
 class Backoff:

@@ -109,7 +109,10 @@ class EPProtocol(Protocol):
     def publishNow(self) -> None:
         """Send the node's messages at once, unless the peer is slow to read: then soon."""
         if self.session.publishing and not self._paused:
-            self._carryOut(self.session.publish(self.publications(), self._now()))
+            messages = list(self.publications())
+            for message in messages:
+                self._count(message, "sent")
+            self._carryOut(self.session.publish(messages, self._now()))
 
     def setTransferring(self, ongoing: bool) -> None:
         """Say whether a transfer is ongoing."""
@@ -221,7 +224,11 @@ class EPProtocol(Protocol):
         )
         self.sessionOpened()
 
+    def _count(self, message: Message, direction: str) -> None:
+        self.factory.connections.messages[type(message).__name__, direction] += 1
+
     def _received(self, effect: Received) -> None:
+        self._count(effect.message, "received")
         self.messageReceived(effect.message)
 
     def _deviation(self, effect: Deviation) -> None:
@@ -242,6 +249,8 @@ class EPProtocol(Protocol):
             cause=ending.cause.value,
             ending=ending,
         )
+        if ending.inTransfer and ending.cause is not Cause.LEFT:
+            self.factory.connections.losses[ending.cause.value] += 1
         self.factory.sessionEnded(self, ending)
         if ending.wasOpen:
             self.sessionClosed(ending)

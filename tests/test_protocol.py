@@ -199,8 +199,45 @@ class StallTests(ProtocolTestCase):
         pair.client.publications = broken  # type: ignore[method-assign]
         pair.advance(0.5)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
-        self.assertTrue(self.client.connections._sweep.running)
         self.assertEqual(list(self.client.connections), [])
+        pair = self.pair()
+        pair.advance(0.5)
+        self.assertEqual(self.charger.limits.draw_w, 3000)
+
+    def test_anErrorInTheNodeEndsAllConnectionsAndNotThePulse(self) -> None:
+        pair = self.pair()
+        pair.advance(0.5)
+
+        def broken(now: float) -> None:
+            raise RuntimeError("a bug in a node")
+
+        self.patch(self.client.node, "advance", broken)
+        pair.advance(0.1)
+        self.assertNotEqual(self.flushLoggedErrors(RuntimeError), [])
+        self.assertEqual(list(self.client.connections), [])
+        self.assertNotEqual(self.charger.shutDowns, [])
+
+
+class CounterTests(ProtocolTestCase):
+    def test_messagesByTypeAndDirection(self) -> None:
+        self.pair().advance(1.0)
+        counts = self.client.connections.messages
+        self.assertAlmostEqual(counts["DemandParameters", "sent"], 20, delta=1)
+        self.assertAlmostEqual(counts["SupplyParameters", "received"], 20, delta=1)
+
+    def test_lostTransfersByCause(self) -> None:
+        pair = self.pair()
+        pair.advance(0.5)
+        pair.cut()
+        pair.advance(0.5)
+        self.assertEqual(dict(self.client.connections.losses), {"lost": 1})
+
+    def test_transfersThatWereEndedOnPurposeAreNotLost(self) -> None:
+        pair = self.pair()
+        pair.advance(0.5)
+        self.client.connections.stopService()
+        pair.advance(2.0)
+        self.assertEqual(dict(self.client.connections.losses), {})
 
 
 class BackoffTests(SynchronousTestCase):

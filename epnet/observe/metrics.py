@@ -10,11 +10,17 @@ from collections.abc import Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from epnet.observe.snapshot import DeviceState, Snapshots, State
+from epnet.observe.snapshot import Counters, DeviceState, Snapshots, State
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 """The media type of `renderMetrics`: the classic names it uses are valid in every version."""
@@ -30,6 +36,7 @@ class StateCollector(Collector):
         """All metrics."""
         state = self._snapshots.state()
         yield from _routerMetrics(state)
+        yield from _counterMetrics(state["counters"])
         yield from _powerMetrics(state["devices"])
         yield from _deviceMetrics(state["devices"])
 
@@ -74,6 +81,27 @@ def _routerMetrics(state: State) -> Iterator[Metric]:
     for code, count in state["diagnostics"].items():
         diagnostics.add_metric([code], count)
     yield diagnostics
+
+
+def _counterMetrics(counters: Counters) -> Iterator[Metric]:
+    messages = CounterMetricFamily(
+        "epnet_messages", "Messages sent and received.", labels=["type", "direction"]
+    )
+    for each in counters["messages"]:
+        messages.add_metric([each["type"], each["direction"]], each["count"])
+    yield messages
+    losses = CounterMetricFamily(
+        "epnet_transfer_losses", "Transfers that were lost, by cause.", labels=["cause"]
+    )
+    for cause, count in counters["losses"].items():
+        losses.add_metric([cause], count)
+    yield losses
+    yield SummaryMetricFamily(
+        "epnet_allocation_seconds",
+        "Time spent on deciding who gets how much.",
+        count_value=counters["decisions"],
+        sum_value=counters["deciding_s"],
+    )
 
 
 def _powerMetrics(devices: list[DeviceState]) -> Iterator[Metric]:

@@ -74,7 +74,7 @@ class SessionState(TypedDict):
 class DeviceState(TypedDict):
     """A port and the device that belongs to it.
 
-    name, type: as the device says; null while it is not connected.
+    name, type: as the device last said; null where it never has.
     side: A loads, B utility grid, C other routers, D local resources (EnergyNet §2.2).
     kind: 'AC' or 'DC'.
     supply, demand, storage: its newest messages, however old; null where it never sent one.
@@ -111,6 +111,27 @@ class Totals(TypedDict):
     standing_w: float
 
 
+class MessageCount(TypedDict):
+    """How many messages of a type were 'sent' or 'received'."""
+
+    type: str
+    direction: str
+    count: int
+
+
+class Counters(TypedDict):
+    """What has been counted since the router began.
+
+    losses: transfers that were lost, by cause.
+    decisions, deciding_s: how often power was allocated anew, and how long that took together, s.
+    """
+
+    messages: list[MessageCount]
+    losses: dict[str, int]
+    decisions: int
+    deciding_s: float
+
+
 class State(TypedDict):
     """The form of ``/api/v1/state``.
 
@@ -124,6 +145,7 @@ class State(TypedDict):
     totals: Totals
     sessions: dict[str, int]
     diagnostics: dict[str, int]
+    counters: Counters
 
 
 def snapshot(router: Router, connections: Connections, uptime_s: float, time: datetime) -> State:
@@ -157,6 +179,15 @@ def snapshot(router: Router, connections: Connections, uptime_s: float, time: da
         },
         "sessions": _sessionCounts(protocols.values()),
         "diagnostics": dict(sorted(connections.deviations.items())),
+        "counters": {
+            "messages": [
+                {"type": kind, "direction": direction, "count": count}
+                for (kind, direction), count in sorted(connections.messages.items())
+            ],
+            "losses": dict(sorted(connections.losses.items())),
+            "decisions": router.decisions,
+            "deciding_s": router.decidingSeconds,
+        },
     }
     return state
 
@@ -202,7 +233,7 @@ def _sessionCounts(protocols: Iterable[EPProtocol]) -> dict[str, int]:
 
 
 def _deviceState(port: Port, protocol: EPProtocol | None, allocation: Allocation) -> DeviceState:
-    parameters = port.link.peer.parameters if port.link is not None else None
+    parameters = port.peer.parameters if port.peer is not None else None
     measured = port.measured()
     return {
         "identity": port.identity,

@@ -9,6 +9,7 @@ whenever something that is being used falls away: a device lost, a lower offer, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
@@ -39,6 +40,7 @@ class Router:
     clock: the one clock.
     ports: by device identity; a port stays when its device goes.
     allocation: the newest decision.
+    decisions, decidingSeconds: how many there were, and how long they took together, s.
     """
 
     log = Logger()
@@ -49,6 +51,8 @@ class Router:
         self.parameters = parameters
         self.ports: dict[str, Port] = {}
         self.allocation: Allocation = allocate((), ())
+        self.decisions = 0
+        self.decidingSeconds = 0.0
         self._makePort = makePort
         self._clock = clock
         self._ticked = clock.seconds()
@@ -107,8 +111,11 @@ class Router:
     def allocate(self) -> None:
         """Decide anew, actuate, and tell at once everyone whose power falls."""
         now = self._ticked = self._clock.seconds()
+        began = perf_counter()
         ports = self.ports.values()
         self.allocation = allocate([p.source() for p in ports], [p.sink() for p in ports])
+        self.decisions += 1
+        self.decidingSeconds += perf_counter() - began
         sources, sinks = self.allocation.sources, self.allocation.sinks
         for port in ports:
             identity = port.identity

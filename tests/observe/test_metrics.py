@@ -61,6 +61,17 @@ class MetricsTests(SynchronousTestCase):
         self.assertEqual(found["epnet_sessions"][(("state", "open"),)], 0)
         self.assertEqual(found["epnet_diagnostics_total"], {(("code", "bad-mix"),): 3})
 
+    def test_messagesLossesAndDecisionsAreCounted(self) -> None:
+        self.house.connections.messages["SupplyParameters", "sent"] += 3
+        self.house.connections.losses["lost"] += 1
+        self.house.router.decisions, self.house.router.decidingSeconds = 4, 0.5
+        found = self.read()
+        sent = (("direction", "sent"), ("type", "SupplyParameters"))
+        self.assertEqual(found["epnet_messages_total"], {sent: 3})
+        self.assertEqual(found["epnet_transfer_losses_total"], {(("cause", "lost"),): 1})
+        self.assertEqual(found["epnet_allocation_seconds_count"], {(): 4})
+        self.assertEqual(found["epnet_allocation_seconds_sum"], {(): 0.5})
+
     def test_theRouterSaysWhoItIs(self) -> None:
         about = (("identity", "house-router"), ("version", "1.0"))
         self.assertEqual(self.read()["epnet_router_info"], {about: 1})
@@ -84,5 +95,6 @@ class MetricsTests(SynchronousTestCase):
         samples = {re.split(r"[ {]", line)[0] for line in text.splitlines() if line[0] != "#"}
         for name in samples:
             self.assertTrue(name.startswith("epnet_"), name)
+            name = re.sub("_(count|sum)$", "", name)  # the samples of a summary
             self.assertRegex(text, f"# HELP {name} [A-Z].*\\.\n")
-            self.assertRegex(text, f"# TYPE {name} (gauge|counter)\n")
+            self.assertRegex(text, f"# TYPE {name} (gauge|counter|summary)\n")

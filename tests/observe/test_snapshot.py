@@ -118,7 +118,7 @@ class DeviceTests(SnapshotTestCase):
         protocol = self.house.plugIn("solar", "solar", "Roof")
         protocol.connectionLost(Failure(ConnectionDone()))
         device = self.device("solar")
-        self.assertEqual((device["name"], device["type"]), (None, None))
+        self.assertEqual((device["name"], device["type"]), ("Roof", "solar"))
         self.assertFalse(device["session"]["connected"])
         self.assertIsNone(device["session"]["address"])
         self.assertEqual(device["why"], "not connected")

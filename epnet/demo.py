@@ -28,11 +28,13 @@ from epnet.wire import Bounds
 _DAY: Final = "start=05:00,speed=240,day=110"
 
 DEMO_DEVICES: Final = {
-    "demo-solar": f"solar:peak_w=12000,{_DAY}",
-    "demo-battery": f"battery:capacity_wh=10000,soc=30,charge_w=2500,discharge_w=2500,{_DAY}",
-    "demo-car": f"ev:capacity_wh=77000,soc=20,charge_w=11000,plug=07:30,{_DAY}",
-    "demo-home": f"load:base_w=350,peak_w=1800,{_DAY}",
-    "demo-grid": "grid:fuse_a=16",
+    "demo-solar": f"solar:name=Solar roof,peak_w=12000,{_DAY}",
+    "demo-battery": (
+        f"battery:name=Battery,capacity_wh=10000,soc=30,charge_w=2500,discharge_w=2500,{_DAY}"
+    ),
+    "demo-car": f"ev:name=Car,capacity_wh=77000,soc=20,charge_w=11000,plug=07:30,{_DAY}",
+    "demo-home": f"load:name=Home,base_w=350,peak_w=1800,{_DAY}",
+    "demo-grid": "grid:name=Grid,fuse_a=16",
 }
 """Identity and device of each member of the household."""
 

@@ -38,7 +38,7 @@ class Grid(SimulatedDevice):
     @property
     def window(self) -> Bounds:
         """The voltage of a phase ± 10 %, V."""
-        return Bounds(0.9 * self.voltage, 1.1 * self.voltage)
+        return Bounds(round(0.9 * self.voltage, 3), round(1.1 * self.voltage, 3))
 
     @property
     def voltage_v(self) -> float:

@@ -84,6 +84,7 @@ class Port:
     identity: the device that belongs to it.
     converter: its power electronics.
     link: the open session with its device, or None.
+    peer: its device as it last presented itself, or None where it never has.
     import_w, export_w: the set-points, W; at most one of them above 0.
     """
 
@@ -92,6 +93,7 @@ class Port:
         self.settings = settings
         self.converter = converter
         self.link: ILink | None = None
+        self.peer: Peer | None = None
         self.leaving = False
         self.import_w = 0.0
         self.export_w = 0.0
@@ -104,6 +106,7 @@ class Port:
     def attach(self, link: ILink) -> None:
         """Its device has connected.  Consent is never inherited: nothing is granted yet."""
         self.link = link
+        self.peer = link.peer
         self.leaving = False
 
     def detach(self) -> None:
@@ -310,4 +313,6 @@ class PortMaker:
         """The port of that device."""
         default = DEFAULT_PORTS.get(peer.parameters.type or "", PortSettings())
         settings = self._described.get(peer.identity, default)
-        return Port(peer.identity, settings, SimulatedConverter(self._clock, settings.max_power))
+        voltage_v = (settings.voltage.min + settings.voltage.max) / 2
+        converter = SimulatedConverter(self._clock, settings.max_power, voltage_v)
+        return Port(peer.identity, settings, converter)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from queue import SimpleQueue
 from socket import create_connection
 
 from epnet.pki import CertificatePaths
@@ -78,7 +79,9 @@ class Twistd:
 
 
 class RawPeer:
-    """A peer on Python's own `ssl`: it sends the bytes it is given, over and over.
+    """A peer on Python's own `ssl`: it sends the bytes it is given, once or over and over.
+
+    One thread does all that is done with the connection.
 
     heard: each message it received, with the time.
     """
@@ -90,44 +93,21 @@ class RawPeer:
         context.load_cert_chain(files.certificate, files.key)
         self.heard: list[tuple[float, Message]] = []
         self._socket = context.wrap_socket(create_connection(("127.0.0.1", port), PATIENCE))
+        self._socket.settimeout(0.01)
+        self._once: SimpleQueue[bytes] = SimpleQueue()
+        self._repeated = b""
+        self._period = 0.0
         self._stopped = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self._start(self._read)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
 
     def send(self, data: bytes) -> None:
         """Send bytes once."""
-        self._socket.sendall(data)
+        self._once.put(data)
 
     def repeat(self, data: bytes, hertz: float = 20) -> None:
         """Send bytes from now on, so many times a second."""
-
-        def work() -> None:
-            while not self._stopped.wait(1 / hertz):
-                self.send(data)
-
-        self._start(work)
-
-    def _start(self, work: Callable[[], None]) -> None:
-        def run() -> None:
-            try:
-                work()
-            except OSError:
-                self._stopped.set()
-
-        thread = threading.Thread(target=run, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _read(self) -> None:
-        reader = FrameReader()
-        while data := self._socket.recv(65536):
-            now = time.monotonic()
-            for item in reader.feed(data):
-                assert isinstance(item, Frame)
-                message = decodeFrame(item).message
-                assert message is not None
-                self.heard.append((now, message))
-        self._stopped.set()
+        self._repeated, self._period = data, 1 / hertz
 
     def newest(self, kind: type[Message]) -> Message | None:
         """The newest message of a kind."""
@@ -136,6 +116,30 @@ class RawPeer:
     def end(self) -> None:
         """Hang up."""
         self._stopped.set()
+        self._thread.join(PATIENCE)
         self._socket.close()
-        for thread in self._threads:
-            thread.join(PATIENCE)
+
+    def _run(self) -> None:
+        reader, due = FrameReader(), time.monotonic()
+        while not self._stopped.is_set():
+            try:
+                if not self._once.empty():
+                    self._socket.sendall(self._once.get())
+                elif self._repeated and time.monotonic() >= due:
+                    self._socket.sendall(self._repeated)
+                    due += self._period
+                if not self._take(reader, self._socket.recv(65536)):
+                    return
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+
+    def _take(self, reader: FrameReader, data: bytes) -> bool:
+        now = time.monotonic()
+        for item in reader.feed(data):
+            assert isinstance(item, Frame)
+            message = decodeFrame(item).message
+            assert message is not None
+            self.heard.append((now, message))
+        return bool(data)

@@ -85,8 +85,11 @@ class _Payload:
         """Whether a field that matters for consent was invalid."""
         return any(row.consent for row in self._invalid)
 
-    def read(self) -> Message | None:
-        """The message, or None without a required field.  Raises `Fault` for a broken payload."""
+    def read(self) -> Message:
+        """The message, worthless where a required field is missing and that was noted.
+
+        Raises `Fault` for a broken payload.
+        """
         content = self._quickly() if len(self._data) <= _QUICK else None
         if content is None:
             content = self._walked().value

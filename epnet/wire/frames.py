@@ -33,6 +33,7 @@ MAX_RESERVED_HEADER: Final = 0xFF
 
 _SHORT_START: Final = 0x83
 _DRAFT: Final = b"\x9a\x00\x00\x00\x04"
+_TAG: Final = 0xC2
 
 Headers = Mapping[int, bytes]
 
@@ -105,9 +106,9 @@ class _Opening:
             self._steps[0](buffer)
             del self._steps[0]
 
-    def _head(self, buffer: bytearray, code: Code, expected: str) -> Head:
+    def _head(self, buffer: bytearray, at: int, code: Code, expected: str) -> Head:
         try:
-            head = readHead(buffer, self._at)
+            head = readHead(buffer, at)
         except Fault as fault:
             raise Fault(code, fault.offset, f"{fault.text}; {expected} belongs here") from None
         if head is None:
@@ -136,7 +137,7 @@ class _Opening:
 
     def _readHeaders(self, buffer: bytearray) -> None:
         if self._skimmer is None:
-            head = self._head(buffer, Code.FRAME_HEADERS, "null or a map of headers")
+            head = self._head(buffer, self._at, Code.FRAME_HEADERS, "null or a map of headers")
             if buffer[self._at] == shortest.NULL[0]:
                 self._at = head.end
                 return
@@ -178,7 +179,7 @@ class _Opening:
         self.headers = MappingProxyType(headers)
 
     def _readType(self, buffer: bytearray) -> None:
-        head = self._head(buffer, Code.FRAME_TYPE, "a message type")
+        head = self._head(buffer, self._at, Code.FRAME_TYPE, "a message type")
         if head.major != shortest.UNSIGNED or head.info > 26:
             text = f"byte 0x{buffer[self._at]:02x} where a message type of 32 bits belongs"
             raise Fault(Code.FRAME_TYPE, self._at, text)
@@ -193,25 +194,26 @@ class _Opening:
 
     def _readPayload(self, buffer: bytearray) -> None:
         expected = "null or a byte string of definite length"
-        head = self._head(buffer, Code.FRAME_PAYLOAD, expected)
-        at, tagged = self._at, buffer[self._at] == 0xC2
+        at = self._at
+        head = self._head(buffer, at, Code.FRAME_PAYLOAD, expected)
+        tagged = buffer[at] == _TAG
         if tagged:
-            self._at = head.end
-            head = self._head(buffer, Code.FRAME_PAYLOAD, expected)
+            at = head.end
+            head = self._head(buffer, at, Code.FRAME_PAYLOAD, expected)
         if head.major == shortest.BINARY >> 5 and head.info != 31:
             if head.argument > self._maxPayload:
                 text = f"a payload of {head.argument} bytes, the most is {self._maxPayload}"
-                raise Fault(Code.FRAME_SIZE, self._at, text)
+                raise Fault(Code.FRAME_SIZE, at, text)
             self.hasPayload = True
             self.end = head.end + head.argument
-        elif buffer[self._at] == shortest.NULL[0] and not tagged:
+        elif buffer[at] == shortest.NULL[0] and not tagged:
             self.end = head.end
         else:
-            text = f"byte 0x{buffer[self._at]:02x} where {expected} belongs"
-            raise Fault(Code.FRAME_PAYLOAD, self._at, text)
+            text = f"byte 0x{buffer[at]:02x} where {expected} belongs"
+            raise Fault(Code.FRAME_PAYLOAD, at, text)
         self.contentAt = head.end
         if tagged:
-            self.deviations.append((Code.FRAME_PAYLOAD_TAG, at, "tag 2 before the payload"))
+            self._deviates(Code.FRAME_PAYLOAD_TAG, "tag 2 before the payload")
 
 
 class FrameReader:
@@ -221,7 +223,7 @@ class FrameReader:
     strict: whether deviations that are taken all the same are errors.
     giveUp: how far to look for the next frame start, in bytes; None for ever.
 
-    Never holds more than one frame.
+    Keeps no more than one frame between two pieces.
     """
 
     def __init__(

@@ -157,7 +157,11 @@ def _checkUnknown(value: object) -> Mapping[int | bytes, bytes]:
     if not isinstance(value, Mapping):
         raise InvalidValue("unknown", value, "a mapping from field ids to CBOR items as bytes")
     for key, raw in value.items():
-        if not isinstance(key, int | bytes) or not isinstance(raw, bytes):
+        if isinstance(key, int):
+            usable = shortest.fits(key) and not isinstance(key, bool)
+        else:
+            usable = isinstance(key, bytes)
+        if not usable or not isinstance(raw, bytes):
             raise InvalidValue("unknown", {key: raw}, "a field id and a CBOR item as bytes")
     return MappingProxyType(dict(value)) if value else _NOTHING
 
@@ -237,9 +241,10 @@ class Message:
             value = getattr(self, row.name)
             if value is not None:
                 yield row, value
-        for row in self._byId.values():
-            if row.name in self.extensions:
-                yield row, self.extensions[row.name]
+        if self.extensions:
+            for row in self._byId.values():
+                if row.name in self.extensions:
+                    yield row, self.extensions[row.name]
 
     def replace(self, **changes: Any) -> Self:
         """The same message with some fields changed; None takes a field out.

@@ -363,6 +363,27 @@ class PieceTests(SynchronousTestCase):
         self.assertEqual(found, framesIn(stream))
         self.assertEqual([type(item) for item in found], [Frame, Frame, Gap, Frame])
 
+    def test_F8_deviationsInPieces(self) -> None:
+        """Whatever can be wrong with a frame is reported alike however it arrives."""
+        for text in (
+            "83 f6 1a ffffffff f6",
+            START + "f6 1a ffffffff c2 41 f6",
+            START + "f6 1a ffffffff c2 c2 41 f6",
+            START + "bf 18 ff 01 ff 19 0100 f6",
+            START + "a2 190100 01 190100 01 1a ffffffff f6",
+            START + "a1 190100 1c 1a ffffffff f6",
+            START + "f6 1b 00000000ffffffff f6",
+            START + "f6 1a ffffffff 5f 40 ff",
+            START + "f6 1a ffffffff 5b ffffffffffffffff",
+            "9a 00 00 00 04 f6",
+            "9a 00 00 9a 00 00 00 03",
+        ):
+            stream = unhex(text) + PING
+            for cut in range(1, len(stream)):
+                reader = FrameReader()
+                found = reader.feed(stream[:cut]) + reader.feed(stream[cut:]) + reader.finish()
+                self.assertEqual(found, framesIn(stream), (text, cut))
+
     def test_F8_manyFramesInOnePiece(self) -> None:
         self.assertEqual(len(framesIn((PING + BYE) * 5000)), 10_000)
 

@@ -20,6 +20,7 @@ from epnet.wire import (
     StorageParameters,
     SupplyParameters,
     UnknownMessage,
+    codec,
     decode,
     decodeFrame,
     encode,
@@ -324,6 +325,8 @@ class BrokenPayloadTests(SynchronousTestCase):
 
     def test_longPayloadsAreReadAlike(self) -> None:
         filler = "18 4d 59 0c00" + "00" * 0xC00
+        # No cbor2 for these: the hashes of many map keys could collide.
+        self.patch(codec, "cbor2", None)
         decoded = received(SUPPLY, "a2 05 a1 10 19 02e8" + filler)
         self.assertEqual(messageOf(decoded).voltage, 744)  # type: ignore[attr-defined]
         self.assertEqual(decoded.diagnostics, ())

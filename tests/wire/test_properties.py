@@ -98,11 +98,27 @@ messages = st.one_of(*map(messagesOf, registeredMessages())) | unknownMessages
 frames = st.tuples(messages, headers).map(lambda pair: encode(*pair))
 
 
+deviant = st.sampled_from(
+    [
+        bytes.fromhex(text)
+        for text in (
+            "83 f6 1a ffffffff f6",
+            "9a 00000003 f6 1a ffffffff c2 41 f6",
+            "9a 00000003 f6 19 ffff f6",
+            "9a 00000003 bf 19 0100 01 ff 1a ffffffff f6",
+            "9a 00000004 f6 1a ffffffff 01 f6",
+        )
+    ]
+)
+
+
 @st.composite
 def streams(draw: st.DrawFn) -> bytes:
-    """Frames and parts of frames, and other bytes."""
-    part = frames | frames.flatmap(
-        lambda data: st.integers(0, len(data)).map(lambda end: data[:end])
+    """Frames, good and deviant, parts of frames, and other bytes."""
+    part = (
+        deviant
+        | frames
+        | frames.flatmap(lambda data: st.integers(0, len(data)).map(lambda end: data[:end]))
     )
     return b"".join(draw(st.lists(part | st.binary(max_size=20), max_size=6)))
 

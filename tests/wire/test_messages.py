@@ -221,8 +221,9 @@ class UnknownFieldTests(SynchronousTestCase):
         for key in ("f9 4500", "fb 4014000000000000"):
             decoded = received(SUPPLY, f"a1 {key} a1 10 05")
             self.assertIsNone(messageOf(decoded).voltage)  # type: ignore[attr-defined]
-        decoded = received(SUPPLY, "a1 f5 a1 10 05")
-        self.assertIsNone(messageOf(decoded).current_limit)  # type: ignore[attr-defined]
+        decoded = received(DISCONNECT, "a1 f5 a1 00 61 78")
+        self.assertIsNone(messageOf(decoded).reason)  # type: ignore[attr-defined]
+        self.assertEqual(codes(decoded.diagnostics), ["field.id"])
 
     def test_V3_replacedFieldsLoseWhatCameWithThem(self) -> None:
         message = messageOf(received(SUPPLY, "a2 05 a2 10 19 02e8 18 99 01 18 4d 05"))
@@ -237,11 +238,10 @@ class UnknownFieldTests(SynchronousTestCase):
             encode(message)[HEAD_LENGTH:].hex(" "), "a3 00 a1 01 f5 01 a1 00 60 18 4d 05"
         )
 
-    def test_localUnknownFields(self) -> None:
-        for unknown in (5, {"a": b"\x00"}, {5: "00"}, {True: b"\x00"}, {2**64: b"\x00"}):
-            self.assertRaises(UsageError, Ping, unknown=unknown)
-        for unknown in ({5: b""}, {5: b"\x01\x02"}, {b"": b"\x01"}, {b"\x19": b"\x01"}):
-            self.assertRaises(UsageError, encode, Ping(unknown=unknown))
+    def test_V3_fieldsKeptAsTheyCameAreInThatOrderToo(self) -> None:
+        payload = "a3 20 01 00 f6 01 a1 00 60"
+        message = messageOf(received(DISCONNECT, payload))
+        self.assertEqual(encode(message)[HEAD_LENGTH:], bytes.fromhex(payload))
 
     def test_localUnknownFieldsThatContradict(self) -> None:
         """What decodes to another message than the one that is encoded is refused."""

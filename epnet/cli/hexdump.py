@@ -68,21 +68,35 @@ def _isText(start: bytes) -> bool:
 
 
 def _textChunks(stream: BufferedReader) -> Iterator[bytes]:
-    """The bytes that a text says.  Of a line that is too long for memory, a piece at a time."""
-    dump, number, rest = _Dump(), 1, ""
-    while raw := stream.readline(CHUNK):
-        text = rest + raw.decode(errors="replace")
-        goesOn = len(raw) == CHUNK and not raw.endswith(b"\n")
-        rest = ""
+    """The bytes that a text says."""
+    dump = _Dump()
+    for number, part, whole in _lineParts(stream):
         try:
-            if goesOn:
-                text, rest = _cut(text)
-                yield bytesOf(text)
+            if whole:
+                yield from dump.line(part.strip())
             else:
-                yield from dump.line(text.strip())
+                yield bytesOf(part)
         except UsageError as error:
             raise UsageError(f"line {number}: {error}") from None
-        number += not goesOn
+
+
+def _lineParts(stream: BufferedReader) -> Iterator[tuple[int, str, bool]]:
+    """The lines of a stream, those that are too long for memory in parts.
+
+    Each with its number, and whether it is all of the line.
+    """
+    number, rest, whole = 1, "", True
+    while raw := stream.readline(CHUNK):
+        text = rest + raw.decode(errors="replace")
+        if len(raw) == CHUNK and not raw.endswith(b"\n"):
+            text, rest = _cut(text)
+            whole = False
+            yield number, text, whole
+        else:
+            yield number, text, whole
+            number, rest, whole = number + 1, "", True
+    if rest:
+        yield number, rest, whole
 
 
 def _cut(text: str) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from epnet.wire.walk import Fault, Item, RawKey, Skimmer, parse, readHead
 ROW: Final = 12
 """The most bytes in a line."""
 _SHORT_START: Final = 0x83
+_BREAK: Final = b"\xff"
 _BRIEF: Final = reprlib.Repr()
 _BRIEF.maxstring = 256
 
@@ -137,17 +138,19 @@ class _Writer:
     def close(self, item: Item, depth: int) -> None:
         """Put what is left of an item into a line: a break, or all if it was not understood."""
         if self.at < item.end:
-            text = "end" if item.parts else shownValue(item.value)
-            self.line(item.end, depth, text)
+            left = self._data[self.at : item.end]
+            text = "more than belongs here" if left.strip(_BREAK) else "end"
+            self.line(item.end, depth, text if item.parts else shownValue(item.value))
 
     def value(self, name: str, kind: Kind[Any], item: Item, depth: int) -> None:
         """A value map of that value type, and its key before it."""
-        if len(item.parts) != 1 or item.parts[0][0] != kind.id:
+        shape = shapeOf(kind)
+        isOurs = len(item.parts) == 1 and item.parts[0][0] == kind.id
+        data = item.parts[0][1] if isOurs else item
+        if not isOurs or (shape.parts and not isinstance(data.value, list | dict)):
             self.line(item.end, depth, f"{name}: not {kind.name}: {shownValue(item.value)}")
             return
-        data = item.parts[0][1]
-        shape = shapeOf(kind)
-        if shape.layout is Layout.SINGLE or not isinstance(data.value, list | dict):
+        if shape.layout is Layout.SINGLE:
             unit = f" {kind.unit}" if kind.unit else ""
             self.line(item.end, depth, f"{name}: {shownValue(data.value)}{unit}")
             return

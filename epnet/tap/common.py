@@ -104,7 +104,7 @@ def steadyReactor() -> Any:
     """
     from twisted.internet import reactor
 
-    reactor.seconds = time.monotonic  # type: ignore[attr-defined]
+    reactor.seconds = time.monotonic  # type: ignore[method-assign]
     return reactor
 
 

@@ -122,7 +122,7 @@ class Kind(ABC, Generic[T]):
             raise mismatch(Code.VALUE_SHAPE, item, trail, f"a map {{0x{self.id:02x}: {self.name}}}")
         ids = [key for key in item if type(key) is int]
         if self.id not in ids:
-            found = ", ".join(f"0x{key:02x}" for key in ids) or "no integer"
+            found = ", ".join(f"0x{key:02x}" for key in ids[:3]) or "no integer"
             text = f"value type {found} where 0x{self.id:02x} ({self.name}) belongs"
             raise InvalidField(Code.VALUE_TYPE, trail, text)
         notes.append(Note(Code.VALUE_EXTRA, trail, f"{len(item)} entries in a value map"))

@@ -284,6 +284,14 @@ class RecoveryTests(SynchronousTestCase):
             self.assertEqual((gap.offset, gap.skipped), (0, length))
             self.assertEqual((frame.offset, frame.length), (length, len(BYE)))
 
+    def test_F7_noFramesWithinHeaders(self) -> None:
+        """To try every frame start in what was read as headers would not be linear (F8)."""
+        for count, rest in (("a1", "20"), ("a2", "1c"), ("a2", "190100 01")):
+            bad = unhex(START + count + "190100 4c") + PING + unhex(rest)
+            [gap, frame] = framesIn(bad + BYE)
+            assert isinstance(gap, Gap) and isinstance(frame, Frame)
+            self.assertEqual((gap.skipped, frame.length), (len(bad), len(BYE)))
+
     def test_F7_severalGaps(self) -> None:
         items = framesIn(b"x" + PING + b"yy" + PING + b"zzz")
         self.assertEqual([type(item) for item in items], [Gap, Frame, Gap, Frame, Gap])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import shutil
+import ssl
 import struct
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -19,6 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from epnet.cli import main
 from epnet.cli.dissector import FILE, pluginFolder
 from epnet.dissector import MARK, dissector
+from epnet.pki import initAuthority, issueCertificate
 from epnet.wire import (
     Bounds,
     Frame,
@@ -64,18 +67,26 @@ Field = tuple[str, str]
 """A field's name and what tshark shows of it."""
 
 
+class Reply(bytes):
+    """A segment of the side that listens."""
+
+
 def capture(conversations: Iterable[Iterable[bytes]]) -> bytes:
-    """A pcap file of TCP segments over IPv4: of each conversation, what one side sends."""
+    """A pcap file of TCP segments over IPv4, each conversation with a client of its own."""
     packets = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 101)]
     for number, segments in enumerate(conversations):
-        address = struct.pack(">I", 0x0A000000 + number)
-        sequence = 1000
+        client = struct.pack(">IH", 0x0A000000 + number, 40000)
+        server = struct.pack(">IH", 0xC0000201, PORT)
+        sent = {False: 1000, True: 2000}
         for data in segments:
-            tcp = struct.pack(">HHIIBBHHH", 40000, PORT, sequence, 1, 0x50, 0x18, 65535, 0, 0)
-            header = (0x45, 0, 40 + len(data), 1, 0x4000, 64, 6, 0, address, b"\xc0\0\2\1")
-            packet = struct.pack(">BBHHHBBH4s4s", *header) + tcp + data
+            back = isinstance(data, Reply)
+            source, target = (server, client) if back else (client, server)
+            header = (0x45, 0, 40 + len(data), 1, 0x4000, 64, 6, 0, source[:4], target[:4])
+            ports = source[4:] + target[4:]
+            tcp = struct.pack(">IIBBHHH", sent[back], sent[not back], 0x50, 0x18, 65535, 0, 0)
+            packet = struct.pack(">BBHHHBBH4s4s", *header) + ports + tcp + data
             packets += (struct.pack("<IIII", 1700000000, 0, len(packet), len(packet)), packet)
-            sequence += len(data)
+            sent[back] += len(data)
     return b"".join(packets)
 
 
@@ -241,6 +252,55 @@ class StreamTests(TsharkTestCase):
 
 def frame(payload: str, typeId: int = helpers.SUPPLY) -> bytes:
     return encodeFrame(typeId, bytes.fromhex(payload))
+
+
+class TlsTests(TsharkTestCase):
+    """Frames in TLS are found where Wireshark has the keys."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.keys = self.folder / "keys.log"
+        paths = issueCertificate(initAuthority(self.folder, "test"), "router-1", out=self.folder)
+        self.server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.server.load_cert_chain(paths.certificate, paths.key)
+        self.client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.client.check_hostname = False
+        self.client.verify_mode = ssl.CERT_NONE
+        self.client.keylog_filename = str(self.keys)
+
+    def conversation(self, records: Iterable[bytes]) -> list[bytes]:
+        """The segments of a TLS connection on which a client sends those records."""
+        toServer, toClient, segments = ssl.MemoryBIO(), ssl.MemoryBIO(), list[bytes]()
+        client = self.client.wrap_bio(toClient, toServer)
+        server = self.server.wrap_bio(toServer, toClient, server_side=True)
+        for side, out, kind in 2 * ((client, toServer, bytes), (server, toClient, Reply)):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+            data = out.read()
+            out.write(data)
+            segments.append(kind(data))
+        for record in records:
+            toServer.read()
+            client.write(record)
+            segments.append(toServer.read())
+        return segments
+
+    def test_withTheKeys(self) -> None:
+        data = encode(Ping()) + encode(SUPPLY) + encode(DISCONNECT)
+        segments = self.conversation([data[:40], data[40:90], data[90:]])
+        keys = ("-o", f"tls.keylog_file:{self.keys}")
+        out = self.tshark([segments], *keys, "-T", "fields", "-e", "ep.type")
+        self.assertEqual(out.split(), ["0xffffffff", "0xdcdcf00d,0xbabadead"])
+        out = self.tshark([segments], *keys, "-T", "fields", "-e", "ep.supply.power_limit")
+        self.assertEqual(out.split(), ["5000"])
+
+    def test_withoutTheKeys(self) -> None:
+        segments = self.conversation([encode(Ping())])
+        out = self.tshark([segments], "-T", "fields", "-e", "ep.type")
+        self.assertEqual(out.split(), [])
+        out = self.tshark([segments], "-T", "fields", "-e", "frame.protocols")
+        self.assertIn("tls", out)
 
 
 DEVIATIONS = {

@@ -297,7 +297,7 @@ class Timestamp(Kind[datetime]):
             text = f"{reprlib.repr(data)} is no timestamp: {error}"
             raise InvalidField(Code.TIMESTAMP_INVALID, trail, text) from None
         for code in codes:
-            notes.append(Note(code, trail, f"{data!r} {self._TEXTS[code]}"))
+            notes.append(Note(code, trail, f"{reprlib.repr(data)} {self._TEXTS[code]}"))
         return moment
 
 

@@ -203,7 +203,7 @@ class HeaderTests(SynchronousTestCase):
             ({"a": b"\x01"}, "header key 'a'"),
             ({0x100: b""}, "is not one CBOR item"),
             ({0x100: b"\x01\x02"}, "1 bytes after the item"),
-            ({0x100: unhex("59 1000") + bytes(4096)}, "the most is 4096"),
+            ({0x100: unhex("59 0ffa") + bytes(0xFFA)}, "take 4097 bytes, the most is 4096"),
         ):
             error = self.assertRaises(UsageError, encode, Ping(), headers)
             self.assertIn(text, str(error))

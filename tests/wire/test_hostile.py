@@ -107,6 +107,20 @@ prices = b"\\xa1\\x04\\xa1\\x18\\x30\\x99\\x07\\x00" + (
 assert set(codesOf(prices)) == {"timestamp.form", "timestamp.zone"}
 """)
 
+    def test_longTextsInDiagnostics(self) -> None:
+        """What a peer sends is quoted in part only."""
+        self.assertSurvives("""
+long = b"\\x79\\xf0\\x00" + b"2025-02-01T12:00:00." + b"1" * (0xF000 - 20)
+price = b"\\xa1\\x04\\xa1\\x18\\x30\\x81\\x83\\xa1\\x03" + long
+price += b"\\xa1\\x02\\x00\\xa1\\x05\\x63SEK"
+ids = b"\\xa1\\x05\\xb9\\x40\\x00" + b"".join(
+    b"\\x19" + at.to_bytes(2, "big") + b"\\x00" for at in range(256, 256 + 0x4000))
+key = b"\\xa1" + long + b"\\x00"
+for payload in (price, ids, key, within(long)):
+    diagnostics = decode(encodeFrame(SUPPLY, payload)).diagnostics
+    assert diagnostics and all(len(each.text) < 300 for each in diagnostics), diagnostics
+""")
+
     def test_collidingHashes(self) -> None:
         """Map keys whose hashes are equal in Python do not make reading slow."""
         self.assertSurvives("""

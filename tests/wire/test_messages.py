@@ -243,6 +243,12 @@ class UnknownFieldTests(SynchronousTestCase):
         message = messageOf(received(DISCONNECT, payload))
         self.assertEqual(encode(message)[HEAD_LENGTH:], bytes.fromhex(payload))
 
+    def test_localUnknownFields(self) -> None:
+        for unknown in (5, {"a": b"\x00"}, {5: "00"}, {True: b"\x00"}, {2**64: b"\x00"}):
+            self.assertRaises(UsageError, Ping, unknown=unknown)
+        for unknown in ({5: b""}, {5: b"\x01\x02"}, {b"": b"\x01"}, {b"\x19": b"\x01"}):
+            self.assertRaises(UsageError, encode, Ping(unknown=unknown))
+
     def test_localUnknownFieldsThatContradict(self) -> None:
         """What decodes to another message than the one that is encoded is refused."""
         raw = bytes.fromhex("a1 10 05")

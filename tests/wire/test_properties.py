@@ -231,6 +231,7 @@ class BadInputTests(SynchronousTestCase):
             for each in decoded.diagnostics:
                 self.assertTrue(0 <= each.offset <= len(data), each)
                 self.assertTrue(each.text and each.path)
+                self.assertLess(len(each.text), 300)
 
     @given(mutated())
     @many

@@ -202,8 +202,10 @@ class ValueTests(TsharkTestCase):
             self.assertEqual(len(out.splitlines()), lines, filter)
 
     def test_columnsNameTheMessages(self) -> None:
-        out = self.tshark([[encode(Ping()) + encode(SUPPLY)]], "-T", "fields", "-e", "_ws.col.Info")
-        self.assertEqual(out.strip(), "Ping, SupplyParameters")
+        data = encode(Ping()) + encode(SUPPLY) + encode(DISCONNECT)
+        out = self.tshark([[data[:40], data[40:]]], "-T", "fields", "-e", "_ws.col.Info")
+        shown = [line.strip() for line in out.splitlines()]
+        self.assertEqual(shown, ["Ping", "SupplyParameters SoftDisconnect"])
 
 
 class StreamTests(TsharkTestCase):

@@ -283,7 +283,8 @@ function ep.dissector(tvb, pinfo, tree)
         end
     end
     if #names > 0 then
-        pinfo.cols.info = table.concat(names, ", ")
+        -- Several calls for one packet add to each other: hence the space at the end.
+        pinfo.cols.info = table.concat(names, " ") .. " "
     end
     return tvb:len()
 end

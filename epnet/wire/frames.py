@@ -295,8 +295,13 @@ class FrameReader:
             return None
         if len(self._buffer) < opening.end:
             raise _More
+        frame = self._frame(opening)
+        self._drop(opening.end)
+        return frame
+
+    def _frame(self, opening: _Opening) -> Frame:
         content = bytes(self._buffer[opening.contentAt : opening.end])
-        frame = Frame(
+        return Frame(
             typeId=opening.typeId,
             payload=content if opening.hasPayload else None,
             headers=opening.headers,
@@ -308,8 +313,6 @@ class FrameReader:
             ),
             payloadOffset=self._offset + opening.contentAt,
         )
-        self._drop(opening.end)
-        return frame
 
     def _skip(self, offset: int, diagnostic: Diagnostic) -> Gap | None:
         """The gap that started at that offset, where it is over.  Raises `_More`."""

@@ -13,6 +13,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 from unittest.mock import patch
 from xml.etree import ElementTree
 
@@ -41,11 +42,16 @@ from epnet.wire import (
     encode,
     encodeFrame,
     encodePayload,
+    field,
+    message,
     registeredMessages,
+    registry,
 )
+from epnet.wire.kinds import BINARY, Kind, Quantity
 from tests.wire import helpers
 
 PORT = 56540
+TEMPERATURE = Quantity(0x1000, "Temperature", "°C", "numeric", "Temperature")
 TSHARK = shutil.which("tshark")
 NO_TSHARK = None if TSHARK else "tshark is not installed (apt-get install tshark)"
 
@@ -167,8 +173,8 @@ class ValueTests(TsharkTestCase):
                 self.assertEqual(shown, value, name)
 
     def test_everyValueIsFound(self) -> None:
-        for message in (SUPPLY, SESSION, STORAGE, DISCONNECT):
-            self.assertFound(message, self.fieldsOf(encode(message)))
+        for sent in (SUPPLY, SESSION, STORAGE, DISCONNECT):
+            self.assertFound(sent, self.fieldsOf(encode(sent)))
 
     def test_aGoodMessageHasNoDiagnostics(self) -> None:
         data = b"".join(encode(each) for each in (SUPPLY, SESSION, STORAGE, DISCONNECT, Ping()))
@@ -393,6 +399,47 @@ class DiagnosticTests(TsharkTestCase):
             assert payload is not None
             frames.append(encodeFrame(message.typeId, mutated(payload, random)))
         self.assertSame(frames, [f"mutation {number}" for number in range(len(frames))])
+
+
+class Odd(Kind[bytes]):
+    """A value type that an extension made from scratch."""
+
+    def check(self, value: object, path: str) -> bytes:
+        assert isinstance(value, bytes)
+        return value
+
+    def pack(self, value: bytes) -> bytes:
+        return value
+
+    def take(self, data: object, trail: Any, notes: Any) -> bytes:
+        raise NotImplementedError
+
+
+class ExtensionTests(TsharkTestCase):
+    """Messages and fields of extensions are in it."""
+
+    def setUp(self) -> None:
+        @message(0x01000042, "thermal")
+        class Thermal(Message):
+            """A message."""
+
+            flow: Any = field(0x00, TEMPERATURE, 'Flow "hot" \\ temperature', default=None)
+            raw: Any = field(0x01, BINARY, "Raw", default=None)
+            odd: Any = field(0x02, Odd(0x1001, "Odd", "", "numeric", "Odd"), "Odd", default=None)
+
+        self.patch(registry, "_classes", dict(registry._classes))
+        registry.register(Thermal)
+        registry.registerField(Thermal, 0x1000, "back", TEMPERATURE, "Back temperature")
+        self.thermal = Thermal(flow=70, raw=b"\1\2", odd=b"\x07", extensions={"back": 40.5})
+
+    def test_itsFields(self) -> None:
+        fields = dict(self.fieldsOf(encode(self.thermal)))
+        for name, shown in (("flow", "70"), ("raw", "01:02"), ("odd", "07"), ("back", "40.5")):
+            self.assertTrue(fields[f"ep.thermal.{name}"].endswith(shown), name)
+
+    def test_itsUnits(self) -> None:
+        text = self.tshark([[encode(self.thermal)]], "-V", "-O", "ep")
+        self.assertIn('Flow "hot" \\ temperature: 70 °C', text)
 
 
 class CommandTests(SynchronousTestCase):

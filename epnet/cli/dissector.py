@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import shutil
 import subprocess
 import sys
@@ -57,8 +56,6 @@ def pluginFolder() -> Path:
         for line in said.stdout.splitlines():
             if line.startswith(_FOLDER):
                 return Path(line.removeprefix(_FOLDER).strip())
-    if os.name == "nt":
-        return Path(os.environ["APPDATA"], "Wireshark", "plugins")
     return Path.home() / ".local/lib/wireshark/plugins"
 
 

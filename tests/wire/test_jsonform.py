@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, Final
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +34,7 @@ from epnet.wire import (
 )
 from epnet.wire.frameform import encodeForm, frameForm, gapForm
 from epnet.wire.jsonform import fieldsOf, messageFrom, unknownOf
-from epnet.wire.kinds import BINARY, Kind
+from epnet.wire.kinds import BINARY, TIMESTAMP, Kind
 from tests.wire import helpers
 from tests.wire.test_properties import headers, messagesOf, mutated, unknownMessages
 
@@ -306,6 +306,8 @@ class Odd(Kind[int]):
 class ExtensionTests(SynchronousTestCase):
     """Messages and fields of extensions have a form as well."""
 
+    FIELDS: Final = {"raw": "01ff", "odd": "07", "since": "2025-06-01T00:00:00Z"}
+
     def setUp(self) -> None:
         @message(0x01000042, "thermal")
         class Thermal(Message):
@@ -313,13 +315,15 @@ class ExtensionTests(SynchronousTestCase):
 
             raw: Any = field(0x00, BINARY, "Raw", default=None)
             odd: Any = field(0x01, Odd(0x1000, "Odd", "", "numeric", "Odd"), "Odd", default=None)
+            since: Any = field(0x02, TIMESTAMP, "Since", default=None)
 
         self.patch(registry, "_classes", dict(registry._classes))
         registry.register(Thermal)
-        self.thermal = Thermal(raw=b"\x01\xff", odd=7)
+        since = datetime(2025, 6, 1, tzinfo=UTC)
+        self.thermal = Thermal(raw=b"\x01\xff", odd=7, since=since)
 
     def test_itsFields(self) -> None:
-        self.assertEqual(fieldsOf(self.thermal), {"raw": "01ff", "odd": "07"})
+        self.assertEqual(fieldsOf(self.thermal), self.FIELDS)
 
     def test_theInverse(self) -> None:
         fields = throughJson(fieldsOf(self.thermal))

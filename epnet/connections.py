@@ -26,6 +26,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from epnet.duplicates import Register
 from epnet.errors import PeerError
 from epnet.identity import Peer
 from epnet.interfaces import INode
@@ -41,12 +42,10 @@ LATE_SWEEPS: Final = 3
 """Sweeps at once (40 ms late) after which all sockets are read before anyone is judged (S12)."""
 STOP_SECONDS: Final = 4.0
 """How long the orderly end of all sessions may take when the node stops."""
+LOOK_AGAIN_SECONDS: Final = 1.0
+"""How often a dialler looks whether the connection that its peer dialled still stands."""
 MAX_STRANGERS: Final = 64
 """Connections that have not yet shown who they are; beyond it the oldest makes room (S4)."""
-
-
-class AlreadyConnected(PeerError):
-    """A second connection with a peer whose first one lives (Ethernet/TCP §2)."""
 
 
 class Connections(Service):
@@ -54,6 +53,7 @@ class Connections(Service):
 
     node: what stands behind them.
     clock: the one clock.
+    register: the validated sessions; at most one with each peer is announced to the node.
     deviations: how often each diagnostic code came up.
     messages: how many of each type were sent and received: ``(type, direction)``.
     losses: how many transfers were lost, by cause.
@@ -64,6 +64,7 @@ class Connections(Service):
     def __init__(self, node: INode, clock: IReactorTime) -> None:
         self.node = node
         self.clock = clock
+        self.register = Register(node.parameters.identity)
         self.deviations: Counter[str] = Counter()
         self.messages: Counter[tuple[str, str]] = Counter()
         self.losses: Counter[str] = Counter()
@@ -128,14 +129,10 @@ class Connections(Service):
         self._protocols.pop(protocol, None)
         self._tellIfEmpty()
 
-    def admit(self, peer: Peer, protocol: EPProtocol) -> Peer:
-        """Let a validated peer in, or raise `PeerError`: ourselves, or connected already."""
+    def admit(self, peer: Peer) -> Peer:
+        """Let a validated peer in, or raise `PeerError` if it calls itself what we do."""
         if peer.identity == self.node.parameters.identity:
             raise PeerError(f"it calls itself {peer.identity}, which is our own identity")
-        for other in self:
-            known = other is not protocol and other.session.publishing
-            if known and other.peer.identity == peer.identity:
-                raise AlreadyConnected(f"{peer.identity} is connected already")
         return peer
 
     def deviation(self, protocol: EPProtocol, diagnostic: Diagnostic) -> None:
@@ -162,6 +159,7 @@ class Connections(Service):
         now = self.seconds()
         for protocol in self:
             self._guarded([protocol], protocol.advance, now)
+        self.register.settle(now)
         self._guarded(self, self.node.advance, now)
         for protocol in self:
             self._guarded([protocol], protocol.publishIfDue, now)
@@ -264,6 +262,10 @@ class Dialler(Service):
 
     def _dial(self) -> None:
         self._wait = None
+        if self._factory.peerIdentity in self._factory.connections.register:
+            # The peer dialled us, and one connection is enough: look again later.
+            self._wait = self._clock.callLater(LOOK_AGAIN_SECONDS, self._dial)
+            return
         self._attempt = self._endpoint.connect(self._factory)
         self._attempt.addCallbacks(self._connected, self._failed)
 

@@ -32,8 +32,10 @@ class EPFactory(Factory):
     connections: all connections of the node, shared by its factories.
     trust: whom to believe.
     sessionSettings: times and limits of each session.
+    dials: whether our end dials the connections.
     """
 
+    dials = False
     protocol = EPProtocol  # type: ignore[assignment]  # it knows what its factory is
     noisy = False
 
@@ -55,7 +57,7 @@ class EPFactory(Factory):
     def authenticate(self, parameters: SessionParameters, protocol: EPProtocol) -> Peer:
         """Validate a peer (wire-profile S3); raises `epnet.errors.PeerError` with the reason."""
         peer = self.trust.authenticate(parameters, protocol.transport, expected=self.expected())
-        return self.connections.admit(peer, protocol)
+        return self.connections.admit(peer)
 
     def expected(self) -> str | None:
         """The identity the peer must have, None for any."""
@@ -79,8 +81,11 @@ class EPClientFactory(EPFactory):
 
     identity: the identity it must show; None for any that the trust policy believes.
     backoff: how long to wait before dialling again.
+    peerIdentity: who it is, as far as that is known.
     whenDisconnected: called when the connection is gone.
     """
+
+    dials = True
 
     def __init__(
         self,
@@ -93,6 +98,7 @@ class EPClientFactory(EPFactory):
     ) -> None:
         super().__init__(connections, trust, sessionSettings)
         self.whenDisconnected: Callable[[], None] = lambda: None
+        self.peerIdentity = identity
         self._identity = identity
         self._backoff = backoff or Backoff()
         self._lastEnding: Ending | None = None
@@ -103,7 +109,9 @@ class EPClientFactory(EPFactory):
         return self._identity
 
     def sessionEnded(self, protocol: EPProtocol, ending: Ending) -> None:
-        """Remember how it ended, for the next call."""
+        """Remember with whom and how it ended, for the next call."""
+        if protocol.session.peer is not None:
+            self.peerIdentity = protocol.peer.identity
         self._lastEnding = ending
         self._lasted = protocol.openFor()
 
@@ -120,4 +128,20 @@ class EPClientFactory(EPFactory):
 
 @implementer(IPeer)
 class EPPeerFactory(EPClientFactory):
-    """Dials and accepts: both ends are equal, each a server and a client."""
+    """Dials or accepts for a device that does both: one factory for each peer, one to listen.
+
+    dials: False for the one that listens.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        trust: ITrust,
+        sessionSettings: SessionSettings | None = None,
+        *,
+        identity: str | None = None,
+        backoff: Backoff | None = None,
+        dials: bool = True,
+    ) -> None:
+        super().__init__(connections, trust, sessionSettings, identity=identity, backoff=backoff)
+        self.dials = dials

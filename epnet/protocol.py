@@ -61,6 +61,7 @@ class EPProtocol(Protocol):
         self.address = "an unknown address"
         self._paused = False
         self._openedAt: float | None = None
+        self._announced = False
         self._effects: deque[Effect] = deque()
         self._carrying = False
 
@@ -109,7 +110,7 @@ class EPProtocol(Protocol):
     def publishNow(self) -> None:
         """Send the node's messages at once, unless the peer is slow to read: then soon."""
         if self.session.publishing and not self._paused:
-            messages = list(self.publications())
+            messages = list(self.publications()) if self._announced else []
             for message in messages:
                 self._count(message, "sent")
             self._carryOut(self.session.publish(messages, self._now()))
@@ -122,6 +123,11 @@ class EPProtocol(Protocol):
     def disconnect(self, reason: str, reconnect: bool | None = None) -> None:
         """End the session on purpose."""
         self._carryOut(self.session.leave(reason, reconnect, self._now()))
+
+    def announce(self) -> None:
+        """Let the node know of the session: there is no other one with this peer."""
+        self._announced = True
+        self.sessionOpened()
 
     def refuse(self, reason: str) -> None:
         """End the session because of something the peer is or did."""
@@ -222,20 +228,22 @@ class EPProtocol(Protocol):
             address=self.address,
             fingerprint=effect.peer.certificate and effect.peer.certificate.fingerprint[:16],
         )
-        self.sessionOpened()
+        self.factory.connections.register.opened(self, self._now())
 
     def _count(self, message: Message, direction: str) -> None:
         self.factory.connections.messages[type(message).__name__, direction] += 1
 
     def _received(self, effect: Received) -> None:
         self._count(effect.message, "received")
-        self.messageReceived(effect.message)
+        if self._announced:
+            self.messageReceived(effect.message)
 
     def _deviation(self, effect: Deviation) -> None:
         self.factory.connections.deviation(self, effect.diagnostic)
 
     def _draining(self, effect: Draining) -> None:
-        self.factory.node.draining(self)
+        if self._announced:
+            self.factory.node.draining(self)
 
     def _end(self, effect: Ended) -> None:
         ending = effect.ending
@@ -252,8 +260,9 @@ class EPProtocol(Protocol):
         if ending.inTransfer and ending.cause is not Cause.LEFT:
             self.factory.connections.losses[ending.cause.value] += 1
         self.factory.sessionEnded(self, ending)
-        if ending.wasOpen:
+        if self._announced:
             self.sessionClosed(ending)
+        self.factory.connections.register.ended(self)
 
     _EFFECTS: ClassVar[dict[type[Effect], Callable[..., None]]] = {
         Write: _write,

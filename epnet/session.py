@@ -152,6 +152,11 @@ class Session:
         return self._it.transferring
 
     @property
+    def heardAt(self) -> float:
+        """When the newest frame arrived that shows that the link lives, in s."""
+        return self._heardAt
+
+    @property
     def publishing(self) -> bool:
         """Whether the node's messages may be sent: open, or draining."""
         return self._it.phase in (Phase.OPEN, Phase.DRAINING)

@@ -10,7 +10,7 @@ from epnet.connections import Connections, Dialler
 from epnet.devices.makers import parseDevice
 from epnet.endpoints import Listener, Upstream, defaultListen
 from epnet.errors import UsageError
-from epnet.factory import EPClientFactory, EPFactory, EPServerFactory
+from epnet.factory import EPClientFactory, EPPeerFactory, EPServerFactory
 from epnet.node import DeviceNode, parametersOf
 from epnet.tap.common import CommonOptions, QuietStop, hostIdentity, loadTrust
 
@@ -33,10 +33,11 @@ def makeDeviceService(
     *,
     upstreams: list[str],
     listen: list[str],
-    dials: type[EPClientFactory] = EPClientFactory,
-    accepts: type[EPFactory] = EPServerFactory,
+    peer: bool = False,
 ) -> IService:
     """One device with its connections: dialled upstream devices, and listening endpoints.
+
+    peer: whether it does both with the same devices.
 
     Raises `UsageError` for options that cannot be.
     """
@@ -50,13 +51,18 @@ def makeDeviceService(
     connections.setServiceParent(top)
     for text in upstreams:
         place = Upstream.parse(text)
-        factory = dials(connections, trust, identity=place.identity)
+        dialling = EPPeerFactory if peer else EPClientFactory
+        factory = dialling(connections, trust, identity=place.identity)
         hostname = None if place.identity else place.host
         endpoint = trust.clientEndpoint(place.endpoint(reactor), hostname)
         Dialler(endpoint, factory, reactor).setServiceParent(top)
     for text in listen:
-        acceptor = trust.serverFactory(accepts(connections, trust))
-        Listener(reactor, text, acceptor).setServiceParent(top)
+        accepting = (
+            EPPeerFactory(connections, trust, dials=False)
+            if peer
+            else EPServerFactory(connections, trust)
+        )
+        Listener(reactor, text, trust.serverFactory(accepting)).setServiceParent(top)
     return top
 
 

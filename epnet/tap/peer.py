@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from twisted.application.service import IService
 
-from epnet.factory import EPPeerFactory
 from epnet.tap.common import clearErrors, steadyReactor
 from epnet.tap.device import DeviceOptions, listeners, makeDeviceService
 
@@ -29,6 +28,5 @@ def makeService(options: Options) -> IService:
         reactor,
         upstreams=options.many("peer"),
         listen=listeners(options),
-        dials=EPPeerFactory,
-        accepts=EPPeerFactory,
+        peer=True,
     )

@@ -37,6 +37,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import ClassVar, Final, TypeVar
 
 import attrs
@@ -47,6 +48,7 @@ from epnet.identity import Peer
 from epnet.lifecycle import Conversation, Deviation, Effect, Phase, Received, Write, lifecycle
 from epnet.wire import (
     DemandParameters,
+    Diagnostic,
     Frame,
     FrameReader,
     Gap,
@@ -66,6 +68,8 @@ DRAINING_SECONDS: Final = 3.0
 GAPS_ALLOWED: Final = 10
 """The structural error within `GAPS_SECONDS`, outside a transfer, that ends a session (F7)."""
 GAPS_SECONDS: Final = 10.0
+MAX_DEVIATIONS: Final = 20
+"""Deviations that are told of, of one frame or gap."""
 SLACK: Final = 0.005
 """How much before its time a frame may go out, so that sweeps and periods stay in step."""
 
@@ -248,7 +252,7 @@ class Session:
 
     def _frameReceived(self, frame: Frame, now: float) -> None:
         decoded = decodeFrame(frame)
-        self._it.effects.extend(map(Deviation, decoded.diagnostics))
+        self._deviates(decoded.diagnostics)
         message = decoded.message
         if message is None:
             return
@@ -261,6 +265,10 @@ class Session:
             self._leases[kind] = _Lease(None if decoded.voidsConsent else message, now)
         handler = self._HANDLERS.get(kind, Session._forwardToNode)
         handler(self, message)
+
+    def _deviates(self, diagnostics: Iterable[Diagnostic]) -> None:
+        """Tell of deviations; a peer can put thousands into one frame, and a few say enough."""
+        self._it.effects.extend(map(Deviation, islice(diagnostics, MAX_DEVIATIONS)))
 
     def _sessionParametersReceived(self, message: Message) -> None:
         assert isinstance(message, SessionParameters)
@@ -296,7 +304,7 @@ class Session:
     }
 
     def _gapFound(self, gap: Gap, now: float) -> None:
-        self._it.effects.extend(map(Deviation, gap.diagnostics))
+        self._deviates(gap.diagnostics)
         self._framingBroken()
         self._gaps.append(now)
         if len(self._gaps) == GAPS_ALLOWED and now - self._gaps[0] <= GAPS_SECONDS:

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import cbor2
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.errors import PeerError
@@ -32,6 +33,7 @@ from epnet.wire import (
     SupplyParameters,
     decodeFrame,
     encode,
+    encodeFrame,
 )
 
 GARBAGE = b"\x00" * 8
@@ -213,6 +215,16 @@ class ConsentTests(SessionTestCase):
         self.assertIsNone(self.session.consent(SupplyParameters, self.now))
         self.assertTrue(any(isinstance(effect, Deviation) for effect in self.effects))
         self.assertEqual(self.endings(), [])
+
+    def test_aFewDeviationsOfAFrameSayEnough(self) -> None:
+        self.open()
+        price = [{3: "2025-02-01T12:00:00Z"}, {2: 1, 9: "more"}, {5: "EUR"}]
+        payload = cbor2.dumps({4: {0x30: [price] * 100}})
+        self.take(
+            self.session.dataReceived(encodeFrame(SupplyParameters.typeId, payload), self.now)
+        )
+        told = [effect for effect in self.effects if isinstance(effect, Deviation)]
+        self.assertEqual(len(told), 20)
 
     def test_noConsentOnceLeaving(self) -> None:
         self.open()

@@ -352,6 +352,41 @@ DEVIATIONS = {
     "M7: no identity": frame("a0", helpers.SESSION),
 }
 
+TEXTS = [
+    *("c080", "c1bf", "c280", "dfbf", "e08080", "e0a080", "ed9fbf", "eda080", "efbfbd", "f0808080"),
+    *("f0908080", "f48fbfbf", "f4908080", "f5808080", "ff", "80", "c2", "e282", "f09f98", "c328"),
+]
+"""Texts in hex at the edges of what UTF-8 is."""
+
+TIMESTAMPS = [
+    "2025-06-01T12:30:00Z",
+    "2025-06-01t12:30:00z",
+    "2025-06-01 12:30:00+02:00",
+    "2025-06-01T12:30Z",
+    "2025-06-01T12:30:00",
+    "2025-06-01T12:30:00.1234567Z",
+    "2025-06-01T12:30:00.1234560Z",
+    "2025-06-01T12:30:00.Z",
+    "2025-06-30T23:59:60Z",
+    "2025-06-01T12:30:61Z",
+    "2025-06-01T12:60:00Z",
+    "2025-06-01T24:00:00Z",
+    "2025-06-01T12:30:00+23:59",
+    "2025-06-01T12:30:00+24:00",
+    "2025-06-01T12:30:00+0100",
+    "2024-02-29",
+    "2025-02-29",
+    "1900-02-29",
+    "2000-02-29",
+    "2025-04-31",
+    "2025-13-01",
+    "2025-00-01",
+    "0000-01-01",
+    "2025-6-1",
+    "today",
+    "",
+]
+
 ODD_BYTES = bytes.fromhex(
     "00 01 18 19 1b 3b 40 5f 60 7f 80 82 9f a0 a1 bf c0 c2 d8 f4 f6 f7 f8 f9 ff"
 )
@@ -388,6 +423,24 @@ class DiagnosticTests(TsharkTestCase):
 
     def test_everyDeviation(self) -> None:
         self.assertSame(list(DEVIATIONS.values()), list(DEVIATIONS))
+
+    def test_texts(self) -> None:
+        frames = [
+            frame(f"a101a100{0x60 + len(text) // 2:02x}{text}", helpers.DISCONNECT)
+            for text in TEXTS
+        ]
+        self.assertSame(frames, TEXTS)
+
+    def test_timestamps(self) -> None:
+        heads = [
+            f"{0x60 + len(text):02x}" if len(text) < 24 else f"78{len(text):02x}"
+            for text in TIMESTAMPS
+        ]
+        frames = [
+            frame(f"a104a118308183a103{head}{text.encode().hex()}a10201a10563534b45")
+            for head, text in zip(heads, TIMESTAMPS, strict=True)
+        ]
+        self.assertSame(frames, TIMESTAMPS)
 
     def test_brokenPayloads(self) -> None:
         random = Random(56540)

@@ -31,7 +31,7 @@ _SPELLING: Final = re.compile(r"0x|\\x|[\s,:;\"'{}]+", re.IGNORECASE)
 _HEX: Final = re.compile(r"([0-9a-f]{2})*", re.IGNORECASE)
 _REMARK: Final = re.compile(r"\s{2,}")
 _STARTS_WITH_HEX: Final = re.compile(r"([0-9a-f]{2})+(\s|\Z)", re.IGNORECASE)
-_LAST_DIGITS: Final = re.compile(r"(?:0x|\\x?)?([0-9a-f]*)\Z", re.IGNORECASE)
+_LAST_DIGITS: Final = re.compile(r"[0-9a-f]*\Z", re.IGNORECASE)
 _ROW: Final = re.compile(r"(?:0x)?([0-9a-f]{4,16})(:?)(?:\s+(.*))?", re.IGNORECASE)
 _PAIRS: Final = re.compile(r"((?:[0-9a-f]{2}(?:\s{1,2}|\Z))*)(?:[\s|>].*)?", re.IGNORECASE)
 _WORDS: Final = re.compile(r"0{6,}\s+([0-9a-f]{3,})\b.*", re.IGNORECASE)
@@ -100,11 +100,10 @@ def _lineParts(stream: BufferedReader) -> Iterator[tuple[int, str, bool]]:
 
 
 def _cut(text: str) -> tuple[str, str]:
-    """Part of a long line, and what has to wait for more: the digits of a byte that is cut."""
-    found = _LAST_DIGITS.search(text)
-    assert found is not None
-    digits = len(found[1])
-    at = len(text) - digits % 2 if digits > 2 else found.start()
+    """Part of a long line, and its end that has to wait: half a byte, or a backslash."""
+    digits = _LAST_DIGITS.search(text)
+    assert digits is not None
+    at = len(text) - (len(digits[0]) % 2 or text.endswith("\\"))
     return text[:at], text[at:]
 
 

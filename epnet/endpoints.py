@@ -137,12 +137,16 @@ class Listener(Service):
         failures: list[Failure] = []
         self._endpoint.listen(self._factory).addCallbacks(self._listens, failures.append)
         if failures:
-            error = failures[0].value
-            why = error.socketError.strerror if isinstance(error, CannotListenError) else error
             raise SystemExit(
-                f"cannot listen on {self.text}: {why}. Stop what uses the port, or choose another "
-                "one with --listen or --http."
+                f"cannot listen on {self._whereAndWhy(failures[0].value)}. Stop what uses the "
+                "port, or choose another one with --listen or --http."
             )
+
+    def _whereAndWhy(self, error: BaseException) -> str:
+        if not isinstance(error, CannotListenError):
+            return f"{self.text}: {error}"
+        where = "" if error.interface in ("", "::") else f" of {error.interface}"
+        return f"port {error.port}{where}: {error.socketError.strerror}"
 
     def dialled(self) -> IStreamClientEndpoint:
         """The endpoint on this host that reaches the port; only while it listens."""

@@ -62,8 +62,8 @@ class ListenerTests(SynchronousTestCase):
         error = self.assertRaises(SystemExit, listener.privilegedStartService)
         self.assertEqual(
             str(error),
-            "cannot listen on tcp:1234: Address already in use. Stop what uses the port, or choose"
-            " another one with --listen or --http.",
+            "cannot listen on port 1234 of 127.0.0.1: Address already in use. Stop what uses the"
+            " port, or choose another one with --listen or --http.",
         )
 
     def test_noEndpoint(self) -> None:

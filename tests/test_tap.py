@@ -33,6 +33,11 @@ class OptionTests(SynchronousTestCase):
         self.assertEqual(self.options(EPNET_IDENTITY="b").identity("c"), "b")
         self.assertEqual(self.options().identity("c"), "c")
 
+    def test_theCertificateSaysWhoWeAre(self) -> None:
+        folder = Path(self.mktemp()).absolute()
+        files = issueCertificate(initAuthority(folder), "me", out=folder)
+        self.assertEqual(self.options(f"--certificate={files.certificate}").identity("c"), "me")
+
     def test_optionsThatMayComeSeveralTimes(self) -> None:
         self.options("--upstream=a", "--upstream=b:1", EPNET_UPSTREAM="c d")
         self.assertEqual(self.upstreams, ["a", "b:1"])

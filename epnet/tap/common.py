@@ -16,6 +16,8 @@ from twisted.application.service import IService, MultiService
 from twisted.python import usage
 
 from epnet.errors import UsageError
+from epnet.identity import readCertificate
+from epnet.pem import readCertificates
 from epnet.pki import CertificatePaths, certificatePaths
 from epnet.state import defaultStateDir
 from epnet.tls import AuthorityTrust
@@ -57,8 +59,11 @@ class CommonOptions(usage.Options):
         return Path(self["state-dir"]) if self["state-dir"] else defaultStateDir()
 
     def identity(self, default: str) -> str:
-        """Our identity: as given, or the one our certificate was made for."""
+        """Our identity: as given, else the one in the certificate given, else the default."""
         given: str | None = self["identity"]
+        if given is None and self["certificate"]:
+            [certificate, *_] = readCertificates(Path(self["certificate"]), "certificate")
+            given = readCertificate(certificate).commonName
         return given or default
 
     def files(self, identity: str) -> CertificatePaths:

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import shutil
 import ssl
-import struct
-import subprocess
 from collections.abc import Iterable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
-from unittest.mock import patch
-from xml.etree import ElementTree
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from epnet.cli import main
-from epnet.cli.dissector import FILE, pluginFolder
 from epnet.dissector import MARK, dissector
 from epnet.pki import initAuthority, issueCertificate
 from epnet.wire import (
@@ -48,12 +39,10 @@ from epnet.wire import (
     registry,
 )
 from epnet.wire.kinds import BINARY, Kind, Quantity
+from tests.tsharkcase import PORT, Field, Reply, TsharkTestCase
 from tests.wire import helpers
 
-PORT = 56540
 TEMPERATURE = Quantity(0x1000, "Temperature", "°C", "numeric", "Temperature")
-TSHARK = shutil.which("tshark")
-NO_TSHARK = None if TSHARK else "tshark is not installed (apt-get install tshark)"
 
 SUPPLY = SupplyParameters(
     voltage_limit=(200, 1000.5),
@@ -68,67 +57,6 @@ SUPPLY = SupplyParameters(
 SESSION = SessionParameters(identity="ev-1", name="Värmepump ⚡", session="a" * 256)
 STORAGE = StorageParameters(soc=80.5, energy_mix={Source.WIND: 1e4}, capacity=2**40)
 DISCONNECT = SoftDisconnect(reconnect=True, reason="restart")
-
-Field = tuple[str, str]
-"""A field's name and what tshark shows of it."""
-
-
-class Reply(bytes):
-    """A segment of the side that listens."""
-
-
-def capture(conversations: Iterable[Iterable[bytes]]) -> bytes:
-    """A pcap file of TCP segments over IPv4, each conversation with a client of its own."""
-    packets = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 101)]
-    for number, segments in enumerate(conversations):
-        client = struct.pack(">IH", 0x0A000000 + number, 40000)
-        server = struct.pack(">IH", 0xC0000201, PORT)
-        sent = {False: 1000, True: 2000}
-        for data in segments:
-            back = isinstance(data, Reply)
-            source, target = (server, client) if back else (client, server)
-            header = (0x45, 0, 40 + len(data), 1, 0x4000, 64, 6, 0, source[:4], target[:4])
-            ports = source[4:] + target[4:]
-            tcp = struct.pack(">IIBBHHH", sent[back], sent[not back], 0x50, 0x18, 65535, 0, 0)
-            packet = struct.pack(">BBHHHBBH4s4s", *header) + ports + tcp + data
-            packets += (struct.pack("<IIII", 1700000000, 0, len(packet), len(packet)), packet)
-            sent[back] += len(data)
-    return b"".join(packets)
-
-
-class TsharkTestCase(SynchronousTestCase):
-    """Runs tshark with the dissector."""
-
-    skip = NO_TSHARK
-
-    def tshark(self, conversations: Iterable[Iterable[bytes]], *options: str) -> str:
-        """What tshark prints about a capture; it must not complain about the dissector."""
-        folder = Path(self.mktemp())
-        folder.mkdir(parents=True)
-        (folder / "ep.lua").write_text(dissector(PORT), "utf-8")
-        (folder / "ep.pcap").write_bytes(capture(conversations))
-        command = [TSHARK or "", "-X", f"lua_script:{folder / 'ep.lua'}", "-r", folder / "ep.pcap"]
-        run = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
-        self.assertEqual(run.returncode, 0, run.stderr)
-        self.assertNotIn("Lua Error", run.stdout + run.stderr)
-        self.assertNotIn("ep.lua", run.stderr)
-        return run.stdout
-
-    def fieldsOf(self, *segments: bytes) -> list[Field]:
-        """The fields of EP that tshark finds in one side of a conversation, in order."""
-        [fields] = self.conversations([segments])
-        return fields
-
-    def conversations(self, conversations: list[Iterable[bytes]]) -> list[list[Field]]:
-        """The same for many, each from an address of its own."""
-        found: dict[str, list[Field]] = {}
-        packets = ElementTree.fromstring(self.tshark(conversations, "-T", "pdml")).iter("packet")
-        for packet in packets:
-            fields = [(each.get("name", ""), each.get("show", "")) for each in packet.iter("field")]
-            address = dict(fields)["ip.src"]
-            own = [each for each in fields if each[0].startswith("ep.")]
-            found.setdefault(address, []).extend(own)
-        return list(found.values())
 
 
 def expected(message: Message) -> Iterator[tuple[str, object]]:
@@ -302,6 +230,12 @@ class TlsTests(TsharkTestCase):
         self.assertEqual(out.split(), ["0xffffffff", "0xdcdcf00d,0xbabadead"])
         out = self.tshark([segments], *keys, "-T", "fields", "-e", "ep.supply.power_limit")
         self.assertEqual(out.split(), ["5000"])
+
+    def test_whatLooksLikeTlsInTlsIsNone(self) -> None:
+        segments = self.conversation([b"\x17\x03\x03\x00\x05hello" + encode(Ping())])
+        keys = ("-o", f"tls.keylog_file:{self.keys}")
+        out = self.tshark([segments], *keys, "-T", "fields", "-e", "ep.skipped", "-e", "ep.type")
+        self.assertEqual(out.split(), ["17030300056865" + "6c6c6f", "0xffffffff"])
 
     def test_withoutTheKeys(self) -> None:
         segments = self.conversation([encode(Ping())])
@@ -493,55 +427,6 @@ class ExtensionTests(TsharkTestCase):
     def test_itsUnits(self) -> None:
         text = self.tshark([[encode(self.thermal)]], "-V", "-O", "ep")
         self.assertIn('Flow "hot" \\ temperature: 70 °C', text)
-
-
-class CommandTests(SynchronousTestCase):
-    """``epnet dissector``."""
-
-    def dissector(self, *arguments: str) -> tuple[int, str, str]:
-        with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
-            status = main(["dissector", *arguments])
-        return status, out.getvalue(), err.getvalue()
-
-    def test_itIsPrinted(self) -> None:
-        self.assertEqual(self.dissector(), (0, dissector(PORT), ""))
-
-    def test_itIsInstalled(self) -> None:
-        folder = Path(self.mktemp()) / "plugins"
-        status, out, _ = self.dissector("--install", str(folder))
-        self.assertEqual(status, 0)
-        self.assertIn(str(folder / FILE), out)
-        self.assertEqual((folder / FILE).read_text("utf-8"), dissector(PORT))
-
-    def test_anOlderOneIsReplaced(self) -> None:
-        folder = Path(self.mktemp())
-        folder.mkdir()
-        (folder / FILE).write_text(f"{MARK} once")
-        self.assertEqual(self.dissector("--install", str(folder))[0], 0)
-        self.assertEqual((folder / FILE).read_text("utf-8"), dissector(PORT))
-
-    def test_aForeignFileIsLeftAlone(self) -> None:
-        folder = Path(self.mktemp())
-        folder.mkdir()
-        (folder / FILE).write_bytes(b"-- mine \xff")
-        status, out, err = self.dissector("--install", str(folder))
-        self.assertEqual((status, out), (2, ""))
-        self.assertIn(str(folder / FILE), err)
-        self.assertEqual((folder / FILE).read_bytes(), b"-- mine \xff")
-
-    def test_withoutAFolderItIsThatOfTheUser(self) -> None:
-        home = Path(self.mktemp())
-        with patch("shutil.which", lambda name: None), patch.dict("os.environ", HOME=str(home)):
-            status, out, _ = self.dissector("--install")
-        self.assertEqual(status, 0)
-        self.assertTrue((home / ".local/lib/wireshark/plugins" / FILE).is_file(), out)
-
-    def test_tsharkSaysWhereTheFolderIs(self) -> None:
-        folder = pluginFolder()
-        self.assertTrue(folder.is_absolute())
-        self.assertEqual(folder.name, "plugins")
-
-    test_tsharkSaysWhereTheFolderIs.skip = NO_TSHARK  # type: ignore[attr-defined]
 
 
 class TableTests(SynchronousTestCase):

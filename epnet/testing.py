@@ -6,21 +6,40 @@ a listening factory in memory, over real TLS 1.3, on a clock that only moves whe
     trusts = issueTrusts(Path(self.mktemp()), "my-device", "router")
     pair = MemoryPair(clientFactory, serverFactory, clock)
     pair.advance(1.0)
+
+`Relay` stands between two programs on real sockets and misbehaves when told to: it delays, stalls,
+drops and cuts::
+
+    relay = Relay(HostnameEndpoint(reactor, "127.0.0.1", 56540), reactor)
+    port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(relay)
+    relay.stall()
 """
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IProtocol
+from twisted.internet.interfaces import (
+    IAddress,
+    IProtocol,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import Clock
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
 from twisted.test.iosim import IOPump, connect, makeFakeClient, makeFakeServer
 
 from epnet.factory import EPFactory
 from epnet.pki import initAuthority, issueCertificate
 from epnet.protocol import EPProtocol
 from epnet.tls import AuthorityTrust
+
+if TYPE_CHECKING:
+    from twisted.internet.tcp import Connection
 
 
 def issueTrusts(folder: Path, *identities: str) -> dict[str, AuthorityTrust]:
@@ -91,3 +110,137 @@ def _inner(outer: TLSMemoryBIOProtocol) -> EPProtocol:
     protocol: IProtocol = outer.wrappedProtocol
     assert isinstance(protocol, EPProtocol)
     return protocol
+
+
+class Relay(Factory):
+    """A TCP relay that misbehaves when told to; it knows nothing of what it carries.
+
+    endpoint: where each connection that it accepts is carried on to.
+    clock: for the delay.
+    delay: seconds that bytes take through the relay, 0 or more; may change at any time, and bytes
+        never overtake one another.
+
+    What it is told holds for all its connections, both ways, and for those to come.
+    """
+
+    noisy = False
+
+    def __init__(self, endpoint: IStreamClientEndpoint, clock: IReactorTime) -> None:
+        self.endpoint = endpoint
+        self.clock = clock
+        self.delay = 0.0
+        self.stalled = False
+        self.dropping = False
+        self.ends: set[_RelayEnd] = set()
+
+    def buildProtocol(self, addr: IAddress | None) -> _RelayEnd:
+        """Take a connection, and carry it on."""
+        end = _RelayEnd(self)
+        onward = self.endpoint.connect(Factory.forProtocol(lambda: _RelayEnd(self, end)))
+        onward.addErrback(lambda _: end.hangUp())
+        return end
+
+    def stall(self) -> None:
+        """Read no more: connections stay up, and nothing arrives until `resume`."""
+        self.stalled = True
+        for end in self.ends:
+            end.follow()
+
+    def resume(self) -> None:
+        """Carry on after `stall`, with all that was sent in between."""
+        self.stalled = False
+        for end in self.ends:
+            end.follow()
+
+    def drop(self) -> None:
+        """Read and throw away, as a black hole does.
+
+        TLS does not survive missing bytes: to go on, `cut`.
+        """
+        self.dropping = True
+
+    def cut(self) -> None:
+        """Reset every connection, and treat new ones well: neither stalled, dropped nor delayed."""
+        self.stalled = self.dropping = False
+        self.delay = 0.0
+        for end in tuple(self.ends):
+            end.reset()
+
+
+class _RelayEnd(Protocol):
+    """One end of a relayed connection; what it reads is for the other end to write.
+
+    It reads only while there is another end.
+    """
+
+    transport: Connection
+
+    def __init__(self, relay: Relay, other: _RelayEnd | None = None) -> None:
+        self._relay = relay
+        self._other = other
+        self._pieces: deque[bytes | None] = deque()
+        self._dueAt = 0.0
+        self._up = False
+
+    def connectionMade(self) -> None:
+        """A connection; the two ends know each other once the second one is up."""
+        self._up = True
+        self._relay.ends.add(self)
+        self.transport.setTcpNoDelay(True)
+        if self._other is not None:
+            self._other.meet(self)
+        self.follow()
+
+    def meet(self, other: _RelayEnd) -> None:
+        """The other end is up, perhaps after this one has gone."""
+        self._other = other
+        if self._up:
+            self.follow()
+        else:
+            other.hangUp()
+
+    def follow(self) -> None:
+        """Read, or not, as the relay says."""
+        if self._relay.stalled or self._other is None:
+            self.transport.pauseProducing()
+        else:
+            self.transport.resumeProducing()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes for the other end."""
+        if not self._relay.dropping:
+            self._pass(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """This end is gone: so will be the other, after what is still under way."""
+        self._up = False
+        self._relay.ends.discard(self)
+        if self._other is not None:
+            self._pass(None)
+
+    def hangUp(self) -> None:
+        """Close this end in order."""
+        if self._up:
+            self.transport.loseConnection()
+
+    def reset(self) -> None:
+        """Close this end by force."""
+        self.transport.abortConnection()
+
+    def _pass(self, piece: bytes | None) -> None:
+        """Let the other end have it when it is due; None is the end of the connection."""
+        now = self._relay.clock.seconds()
+        self._dueAt = max(self._dueAt, now + self._relay.delay)
+        self._pieces.append(piece)
+        if self._dueAt > now:
+            self._relay.clock.callLater(self._dueAt - now, self._deliver)
+        else:
+            self._deliver()
+
+    def _deliver(self) -> None:
+        assert self._other is not None
+        piece = self._pieces.popleft()
+        if piece is None:
+            self._other.hangUp()
+        elif self._other._up:
+            self._other.transport.write(piece)

@@ -1,0 +1,1 @@
+"""What happens when something breaks: real processes, failing networks, and a stop-watch."""

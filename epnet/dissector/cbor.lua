@@ -102,7 +102,7 @@ local function identity(data, item)
     if item.major == UNSIGNED or item.major == NEGATIVE then
         local _, info, _, stop = readHead(data, item.start)
         local bytes = info < 24 and string.char(info) or data:sub(item.start + 2, stop)
-        return item.major .. bytes:gsub("^%z+", "")
+        return item.major .. bytes:gsub("^\0+", "")
     elseif item.major == TEXT and not item.bad or item.major == BINARY then
         return item.major .. item.value
     elseif item.float and item.value == item.value then
@@ -201,7 +201,7 @@ local function readOther(data, item, info, argument, stop)
     elseif info == 24 and argument < 32 then
         fault("payload.cbor", item.start, "a simple value in two bytes instead of one")
     else
-        item.simple = SIMPLE[argument] or "simple(" .. argument .. ")"
+        item.simple = SIMPLE[argument] or string.format("simple(%.0f)", argument)
     end
     return stop
 end

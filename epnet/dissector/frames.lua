@@ -86,6 +86,11 @@ local function more(missing)
     error({ more = true, missing = missing }, 0)
 end
 
+-- Note a deviation of the frame, before there is anything in the tree.
+local function deviate(frame, code, text)
+    frame.deviations[#frame.deviations + 1] = { code = code, text = text }
+end
+
 -- A head in a frame, not in a payload.
 local function frameHead(data, at, code)
     local ok, major, info, argument, stop = pcall(readHead, data, at)
@@ -100,7 +105,7 @@ end
 local function readStart(data, at, frame)
     local found = data:sub(at + 1, at + #MAGIC)
     if found:sub(1, 1) == "\x83" then
-        frame.notes[#frame.notes + 1] = { "frame.start-short", "starts with 83 instead of 9A 00 00 00 03" }
+        deviate(frame, "frame.start-short", "starts with 83 instead of 9A 00 00 00 03")
         return at + 1
     elseif found == MAGIC then
         return at + #MAGIC
@@ -136,15 +141,15 @@ local function readHeaders(data, at, frame)
             fault("frame.headers", at, "a header key that is no unsigned integer")
         elseif part.key.value <= LIMITS.reservedHeader then
             local text = string.format("header key 0x%02x is reserved", part.key.value)
-            frame.notes[#frame.notes + 1] = { "frame.headers-reserved", text }
+            deviate(frame, "frame.headers-reserved", text)
         end
     end
     frame.hasHeaders = #item.parts > 0
     if #item.parts == 0 then
-        frame.notes[#frame.notes + 1] = { "frame.headers-empty", "an empty header map instead of null" }
+        deviate(frame, "frame.headers-empty", "an empty header map instead of null")
     end
     if info == INDEFINITE then
-        frame.notes[#frame.notes + 1] = { "frame.headers-indefinite", "no definite length" }
+        deviate(frame, "frame.headers-indefinite", "no definite length")
     end
     return at + item.stop
 end
@@ -156,11 +161,11 @@ local function readType(data, at, frame)
     end
     frame.typeId = typeId
     if info < 26 then
-        frame.notes[#frame.notes + 1] = { "frame.type-short", "shorter than 5 bytes" }
+        deviate(frame, "frame.type-short", "shorter than 5 bytes")
     end
     if typeId <= LIMITS.reservedType then
         local text = string.format("message type 0x%08x is reserved", typeId)
-        frame.notes[#frame.notes + 1] = { "frame.type-reserved", text }
+        deviate(frame, "frame.type-reserved", text)
     end
     return stop
 end
@@ -176,8 +181,8 @@ local function readPayload(data, at, frame)
     frame.contentAt, frame.stop = stop, stop
     if major == BINARY and info ~= INDEFINITE then
         if argument > LIMITS.payload then
-            local text = string.format("a payload of %.0f bytes, the most is %d", argument, LIMITS.payload)
-            fault("frame.size", at, text)
+            local form = "a payload of %.0f bytes, the most is %d"
+            fault("frame.size", at, string.format(form, argument, LIMITS.payload))
         end
         frame.stop = stop + argument
         if frame.stop > #data then
@@ -188,13 +193,13 @@ local function readPayload(data, at, frame)
         fault("frame.payload", at, "null or a byte string of definite length belongs here")
     end
     if tagged then
-        frame.notes[#frame.notes + 1] = { "frame.payload-tag", "tag 2 before the payload" }
+        deviate(frame, "frame.payload-tag", "tag 2 before the payload")
     end
 end
 
 -- The frame there.  Raises a fault if there is none, and `more` if it is not there to its end.
 local function readFrame(data, at)
-    local frame = { start = at, notes = {} }
+    local frame = { start = at, deviations = {} }
     frame.headersAt = readStart(data, at, frame)
     frame.typeAt = readHeaders(data, frame.headersAt, frame)
     frame.payloadAt = readType(data, frame.typeAt, frame)
@@ -210,8 +215,8 @@ local function dissectFrame(tree, tvb, frame)
         node:add(fields.headers, tvb:range(frame.headersAt, frame.typeAt - frame.headersAt))
     end
     node:add(fields.type, tvb:range(frame.typeAt, frame.payloadAt - frame.typeAt), frame.typeId)
-    for _, each in ipairs(frame.notes) do
-        note(node, each[1], each[2])
+    for _, each in ipairs(frame.deviations) do
+        note(node, each.code, each.text)
     end
     if message then
         dissectPayload(node, tvb, frame, message)

@@ -67,7 +67,8 @@ end
 
 local function mismatch(code, item, expected)
     if item.major == TAG then
-        fault("value.tag", item.start, string.format("tag %d where %s belongs", item.tag, expected))
+        local text = string.format("tag %.0f where %s belongs", item.tag, expected)
+        fault("value.tag", item.start, text)
     elseif item.bad then
         fault("value.text", item.start, "a text that is not valid UTF-8")
     end
@@ -83,7 +84,7 @@ local function put(place, item, value, kind)
 end
 
 local function inside(place, node, name)
-    return { tree = node, range = place.range, path = name and place.path .. "." .. name or place.path }
+    return { tree = node, range = place.range, path = place.path .. "." .. name }
 end
 
 local takes = {}
@@ -100,7 +101,8 @@ local function read(place, kind, item)
         end
     end
     if not data then
-        local text = string.format("another value type where 0x%02x (%s) belongs", kind.id, kind.name)
+        local form = "another value type where 0x%02x (%s) belongs"
+        local text = string.format(form, kind.id, kind.name)
         fault("value.type", item.start, text)
     elseif #item.parts > 1 then
         note(place.tree, "value.extra", #item.parts .. " entries in a value map")
@@ -242,7 +244,7 @@ function takes.bounds(place, kind, data)
     for i, part in ipairs(kind.parts) do
         values[i] = read(inside(place, node, part.name), part.kind, data.parts[i])
     end
-    node:append_text(string.format(": %s to %s %s", values[1], values[2], kind.unit))
+    node:append_text(string.format(": %.15g to %.15g %s", values[1], values[2], kind.unit))
     if values[1] > values[2] then
         fault("bounds.order", data.start, "the minimum is above the maximum")
     end
@@ -328,9 +330,10 @@ function takes.isolation(place, kind, data)
     end
     local title = kind.parts[1].titles[state.value]
     if not title then
-        note(node, "isolation.state", "state " .. state.value .. " is not in the table")
+        title = string.format("%.0f", state.value)
+        note(node, "isolation.state", "state " .. title .. " is not in the table")
     end
-    put(inside(place, node, kind.parts[1].name), state, title or tostring(state.value))
+    put(inside(place, node, kind.parts[1].name), state, title)
     for i = 2, 3 do
         local item, part = data.parts[i], kind.parts[i]
         if item and item.simple ~= "null" then

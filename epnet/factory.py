@@ -7,7 +7,7 @@ listening, `EPClientFactory` for dialling, `EPPeerFactory` for a device that doe
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
@@ -128,20 +128,16 @@ class EPClientFactory(EPFactory):
 
 @implementer(IPeer)
 class EPPeerFactory(EPClientFactory):
-    """Dials or accepts for a device that does both: one factory for each peer, one to listen.
+    """Dials a device that may dial us as well; `listening` makes the one that accepts."""
 
-    dials: False for the one that listens.
-    """
-
-    def __init__(
-        self,
+    @classmethod
+    def listening(
+        cls,
         connections: Connections,
         trust: ITrust,
         sessionSettings: SessionSettings | None = None,
-        *,
-        identity: str | None = None,
-        backoff: Backoff | None = None,
-        dials: bool = True,
-    ) -> None:
-        super().__init__(connections, trust, sessionSettings, identity=identity, backoff=backoff)
-        self.dials = dials
+    ) -> Self:
+        """The factory that accepts what peers dial."""
+        factory = cls(connections, trust, sessionSettings)
+        factory.dials = False
+        return factory

@@ -88,7 +88,7 @@ class DuplicateTestCase(SynchronousTestCase):
         """One side dials the other."""
         other = "beta" if dialler == "alpha" else "alpha"
         client = EPPeerFactory(self.sides[dialler].connections, TRUSTS[dialler], identity=other)
-        server = EPPeerFactory(self.sides[other].connections, TRUSTS[other], dials=False)
+        server = EPPeerFactory.listening(self.sides[other].connections, TRUSTS[other])
         self.pairs.append(MemoryPair(client, server, self.clock))
         return self.pairs[-1]
 

@@ -57,12 +57,9 @@ def makeDeviceService(
         endpoint = trust.clientEndpoint(place.endpoint(reactor), hostname)
         Dialler(endpoint, factory, reactor).setServiceParent(top)
     for text in listen:
-        accepting = (
-            EPPeerFactory(connections, trust, dials=False)
-            if peer
-            else EPServerFactory(connections, trust)
-        )
-        Listener(reactor, text, trust.serverFactory(accepting)).setServiceParent(top)
+        accepting = EPPeerFactory.listening if peer else EPServerFactory
+        acceptor = trust.serverFactory(accepting(connections, trust))
+        Listener(reactor, text, acceptor).setServiceParent(top)
     return top
 
 

@@ -14,7 +14,7 @@ PACKAGE = Path(epnet.__file__).parent
 
 FLOORS: list[set[str]] = [
     {"errors", "wire"},
-    {"identity", "consent", "lifecycle", "session"},
+    {"identity", "consent", "lifecycle", "limits", "session"},
     {
         "interfaces",
         "state",

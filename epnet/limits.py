@@ -1,0 +1,153 @@
+"""How many may connect, how many strangers may wait, how fast peers may send (wire-profile S4, S8).
+
+Pure bookkeeping: `epnet.door` and `epnet.session` act on what it says.
+
+A *stranger* is a connection that we accepted and that has not yet shown who it is: no Session
+Parameters of it have held against its certificate.  A stranger is never refused.  Where there are
+too many, the oldest one makes room, and that of the address with the most strangers: who fills the
+waiting room pushes out himself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from ipaddress import IPv6Address, ip_address
+from typing import Any, Final, Generic, TypeVar
+
+import attrs
+
+from epnet.errors import UsageError
+
+S = TypeVar("S")
+
+
+def between(low: float, high: float) -> Callable[[object, attrs.Attribute[Any], float], None]:
+    """An attrs validator: `UsageError` for a setting outside these bounds."""
+
+    def check(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
+        if not low <= value <= high:
+            raise UsageError(
+                f"{attribute.name} is {value:g}: it must be between {low:g} and {high:g}"
+            )
+
+    return check
+
+
+@attrs.frozen
+class ConnectionLimits:
+    """How many connections a node takes; each limit is 1 to 100,000.
+
+    connections: sessions with validated peers.
+    perAddress: the same from one address.
+    strangers: accepted connections whose peer is not validated yet.
+    strangersPerAddress: the same from one address.
+    handshakes: flights of TLS handshakes that are computed before other connections are looked at
+        again, about 1 ms each.
+
+    An IPv6 network of 64 bits counts as one address: any host can take all of them.  The times of
+    handshake and greeting and the size of payloads are in `epnet.session.SessionSettings`.
+    """
+
+    connections: int = attrs.field(default=1000, validator=between(1, 100_000))
+    perAddress: int = attrs.field(default=256, validator=between(1, 100_000))
+    strangers: int = attrs.field(default=512, validator=between(1, 100_000))
+    strangersPerAddress: int = attrs.field(default=64, validator=between(1, 100_000))
+    handshakes: int = attrs.field(default=8, validator=between(1, 100_000))
+
+
+def neighbourhood(host: str) -> str:
+    """What counts as one address: an IPv4 address, or the IPv6 network that a host may have.
+
+    Link-local IPv6 addresses count singly, since all hosts on a link share their network.  What is
+    no address, as in tests and on local sockets, counts as it is.
+    """
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if not isinstance(address, IPv6Address):
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return host if address.is_link_local else address.exploded[:19]
+
+
+class Strangers(Generic[S]):
+    """The strangers, and who of them makes room for another one (S4).
+
+    most: how many there may be.
+    mostPerAddress: how many of one address.
+    """
+
+    def __init__(self, most: int, mostPerAddress: int) -> None:
+        self._most = most
+        self._mostPerAddress = mostPerAddress
+        self._addresses: dict[S, str] = {}
+        self._byAddress: dict[str, dict[S, None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._addresses)
+
+    def __iter__(self) -> Iterator[S]:
+        """All of them, oldest first."""
+        return iter(tuple(self._addresses))
+
+    def arrived(self, stranger: S, address: str) -> S | None:
+        """There is one more; gives who makes room for it and no longer counts, if anybody."""
+        self._addresses[stranger] = address
+        room = self._byAddress.setdefault(address, {})
+        room[stranger] = None
+        if len(room) <= self._mostPerAddress:
+            if len(self._addresses) <= self._most:
+                return None
+            room = max(self._byAddress.values(), key=len)
+        oldest = next(iter(room))
+        self.left(oldest)
+        return oldest
+
+    def left(self, stranger: S) -> None:
+        """One is gone, or no stranger any more; nothing happens if it was none."""
+        address = self._addresses.pop(stranger, None)
+        if address is not None:
+            room = self._byAddress[address]
+            del room[stranger]
+            if not room:
+                del self._byAddress[address]
+
+
+MOST_PER_SECOND: Final = 100
+"""Messages of one type a second; the fastest that Framing §5.1 knows is 100 Hz."""
+SECONDS_TOO_FAST: Final = 5
+"""For how many seconds on end a peer may exceed that."""
+
+
+class MessageRate:
+    """Whether a peer sends more than 100 messages a second of a type, for 5 s on end (S8).
+
+    Counting is one addition a message; whether it is too many is asked in the sweep.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._since = now
+        self._counts: Counter[int] = Counter()
+        self._fastFor: dict[int, int] = {}
+
+    def count(self, typeId: int) -> None:
+        """A message of that type arrived."""
+        self._counts[typeId] += 1
+
+    def tooFast(self, now: float) -> int | None:
+        """The type of which too many come, or None."""
+        elapsed = now - self._since
+        if elapsed < 1.0:
+            return None
+        self._fastFor = {
+            typeId: self._fastFor.get(typeId, 0) + 1
+            for typeId, count in self._counts.items()
+            # One more may fall into any second of a peer that sends exactly as often as it may.
+            if count > MOST_PER_SECOND * elapsed + 1
+        }
+        self._since = now
+        self._counts.clear()
+        return next((t for t, n in self._fastFor.items() if n >= SECONDS_TOO_FAST), None)

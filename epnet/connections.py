@@ -26,11 +26,13 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from epnet.door import Doorkeeper
 from epnet.duplicates import Register
 from epnet.errors import PeerError
 from epnet.identity import Peer
 from epnet.interfaces import INode
 from epnet.lifecycle import Cause, Ending
+from epnet.limits import ConnectionLimits
 from epnet.wire import Diagnostic
 
 if TYPE_CHECKING:
@@ -44,8 +46,6 @@ STOP_SECONDS: Final = 4.0
 """How long the orderly end of all sessions may take when the node stops."""
 LOOK_AGAIN_SECONDS: Final = 1.0
 """How often a dialler looks whether the connection that its peer dialled still stands."""
-MAX_STRANGERS: Final = 64
-"""Connections that have not yet shown who they are; beyond it the oldest makes room (S4)."""
 
 
 class Connections(Service):
@@ -53,6 +53,8 @@ class Connections(Service):
 
     node: what stands behind them.
     clock: the one clock.
+    limits: how many connections it takes.
+    doorkeeper: knows those who are not validated yet.
     register: the validated sessions; at most one with each peer is announced to the node.
     deviations: how often each diagnostic code came up.
     messages: how many of each type were sent and received: ``(type, direction)``.
@@ -61,9 +63,13 @@ class Connections(Service):
 
     log = Logger()
 
-    def __init__(self, node: INode, clock: IReactorTime) -> None:
+    def __init__(
+        self, node: INode, clock: IReactorTime, limits: ConnectionLimits | None = None
+    ) -> None:
         self.node = node
         self.clock = clock
+        self.limits = limits or ConnectionLimits()
+        self.doorkeeper = Doorkeeper(clock, self.limits)
         self.register = Register(node.parameters.identity)
         self.deviations: Counter[str] = Counter()
         self.messages: Counter[tuple[str, str]] = Counter()
@@ -93,6 +99,7 @@ class Connections(Service):
         """Leave every session in order, `reconnect` true; fires when all are gone."""
         super().stopService()
         self._emptied = Deferred()
+        self.doorkeeper.close()
         for protocol in self:
             protocol.disconnect("shutting down", reconnect=True)
         deadline = self.clock.callLater(STOP_SECONDS, self._abortAll)
@@ -118,11 +125,8 @@ class Connections(Service):
     # The register
 
     def add(self, protocol: EPProtocol) -> None:
-        """A connection was made; the oldest stranger makes room where there are too many."""
+        """A connection was made."""
         self._protocols[protocol] = None
-        strangers = [each for each in self if each.session.peer is None]
-        if len(strangers) > MAX_STRANGERS:
-            strangers[0].refuse("too many connections that have not said who they are")
 
     def discard(self, protocol: EPProtocol) -> None:
         """A connection is gone."""
@@ -157,6 +161,7 @@ class Connections(Service):
 
     def _pulse(self) -> None:
         now = self.seconds()
+        self._guarded((), self.doorkeeper.advance, now)
         for protocol in self:
             self._guarded([protocol], protocol.advance, now)
         self.register.settle(now)

@@ -13,12 +13,15 @@ from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from epnet.connections import Backoff
+from epnet.door import Door
 from epnet.interfaces import IClient, IPeer, IRole, IServer
 from epnet.lifecycle import Ending
 from epnet.protocol import EPProtocol
 from epnet.session import SessionSettings
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
     from epnet.connections import Connections
     from epnet.identity import Peer
     from epnet.interfaces import INode, ITrust
@@ -53,6 +56,13 @@ class EPFactory(Factory):
     def node(self) -> INode:
         """What stands behind the connections."""
         return self.connections.node
+
+    def door(self, clock: IReactorTime | None = None) -> Door:
+        """What to listen with: TLS, and before it the doorkeeper of the node (S4).
+
+        clock: decides when collected writes leave; None for the reactor.
+        """
+        return Door(self, clock)
 
     def authenticate(self, parameters: SessionParameters, protocol: EPProtocol) -> Peer:
         """Validate a peer (wire-profile S3); raises `epnet.errors.PeerError` with the reason."""

@@ -50,6 +50,7 @@ class EPProtocol(Protocol):
 
     session: the conversation, once connected.
     address: the peer's address, for people.
+    whenKnown: called when the peer is validated.
     """
 
     log = Logger()
@@ -59,6 +60,7 @@ class EPProtocol(Protocol):
 
     def __init__(self) -> None:
         self.address = "an unknown address"
+        self.whenKnown: Callable[[], None] = lambda: None
         self._paused = False
         self._openedAt: float | None = None
         self._announced = False
@@ -221,6 +223,7 @@ class EPProtocol(Protocol):
 
     def _opened(self, effect: Opened) -> None:
         self._openedAt = self._now()
+        self.whenKnown()
         self.log.info(
             "{us}: session with {peer.identity} at {address} open, certificate {fingerprint}",
             us=self.factory.node.parameters.identity,

@@ -26,6 +26,7 @@ FLOORS: list[set[str]] = [
         "factory",
         "endpoints",
         "connections",
+        "door",
         "duplicates",
         "node",
     },

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -143,14 +142,6 @@ class RefusalTests(ProtocolTestCase):
         self.assertIs(first.server.session.phase, Phase.OPEN)
         self.assertIsNot(second.server.session.phase, Phase.OPEN)
         self.assertEqual(self.charger.limits.draw_w, 3000)
-
-    def test_S4_theOldestStrangerMakesRoom(self) -> None:
-        strangers = [self.server.buildProtocol(None) for _ in range(65)]
-        for stranger in strangers:
-            assert stranger is not None
-            stranger.makeConnection(StringTransport())
-        self.assertIs(strangers[0].session.phase, Phase.CLOSED)
-        self.assertIs(strangers[1].session.phase, Phase.CONNECTING)
 
 
 class SlowReaderTests(ProtocolTestCase):

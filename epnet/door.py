@@ -1,0 +1,224 @@
+"""Who knocks: accepted connections before their TLS stands (wire-profile S4).
+
+A `Door` stands in place of the TLS factory where a node listens.  Behind it there is next to
+nothing of a *stranger* until its first bytes arrive, and its handshake is computed when its turn
+comes: a few in each turn of the reactor, in the order in which their bytes arrived, with all other
+connections served in between.  Nobody holds a place while it is awaited.
+
+The `Doorkeeper` of a node knows all strangers at all its doors, decides with `epnet.limits` who
+makes room, and ends handshakes that take too long.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+
+from epnet.errors import PeerError
+from epnet.lifecycle import Phase
+from epnet.limits import ConnectionLimits, Strangers, neighbourhood
+from epnet.protocol import EPProtocol
+
+if TYPE_CHECKING:
+    from twisted.internet.tcp import Connection
+
+    from epnet.factory import EPFactory
+
+REPORT_SECONDS: Final = 10.0
+"""How often at most the log says how many strangers made room."""
+
+
+class Doorkeeper:
+    """All strangers of one node.
+
+    clock: the one clock.
+    madeRoom: how many strangers had to make room so far.
+    """
+
+    log = Logger()
+
+    def __init__(self, clock: IReactorTime, limits: ConnectionLimits) -> None:
+        self.madeRoom = 0
+        self._clock = clock
+        self._strangers: Strangers[Stranger] = Strangers(
+            limits.strangers, limits.strangersPerAddress
+        )
+        self._handshakes = limits.handshakes
+        self._queue: dict[Stranger, None] = {}
+        self._turn: IDelayedCall | None = None
+        self._reported = 0
+        self._reportAt = 0.0
+
+    def __len__(self) -> int:
+        """How many strangers there are."""
+        return len(self._strangers)
+
+    def seconds(self) -> float:
+        """The time of the one clock, in s."""
+        return self._clock.seconds()
+
+    def arrived(self, stranger: Stranger) -> None:
+        """One more; the oldest makes room where there are too many."""
+        oldest = self._strangers.arrived(stranger, _origin(stranger.address))
+        if oldest is not None:
+            self.madeRoom += 1
+            oldest.turnAway("too many connections that have not said who they are")
+
+    def left(self, stranger: Stranger) -> None:
+        """One is gone, or no stranger any more."""
+        self._strangers.left(stranger)
+        self._queue.pop(stranger, None)
+
+    def queue(self, stranger: Stranger) -> None:
+        """A flight of its handshake is here: compute the answer when its turn comes."""
+        self._queue[stranger] = None
+        if self._turn is None:
+            self._turn = self._clock.callLater(0, self._proceed)
+
+    def _proceed(self) -> None:
+        self._turn = None
+        for stranger in tuple(islice(self._queue, self._handshakes)):
+            del self._queue[stranger]
+            try:
+                stranger.proceed()
+            except Exception:
+                self.log.failure("error in our own code: turning a stranger away")
+                stranger.turnAway("an error at our end")
+        if self._queue:
+            self._turn = self._clock.callLater(0, self._proceed)
+
+    def advance(self, now: float) -> None:
+        """Look at the deadlines, and tell now and then of those who made room."""
+        for stranger in self._strangers:
+            stranger.advance(now)
+        if self.madeRoom > self._reported and now >= self._reportAt:
+            self.log.warn(
+                "{count} connections that had not said who they are made room for others",
+                count=self.madeRoom - self._reported,
+            )
+            self._reported, self._reportAt = self.madeRoom, now + REPORT_SECONDS
+
+    def close(self) -> None:
+        """Turn everybody away who has not even begun a session."""
+        for stranger in self._strangers:
+            if stranger.protocol is None:
+                stranger.turnAway("shutting down")
+
+
+class Door(Factory):
+    """What a node listens with: its doorkeeper before TLS.
+
+    doorkeeper: that of the node.
+    handshake: the time for a handshake, in s.
+    wrapped: makes the TLS around an `EPProtocol`.
+    """
+
+    noisy = False
+
+    def __init__(self, factory: EPFactory, clock: IReactorTime | None = None) -> None:
+        """Stand before a factory.
+
+        clock: decides when collected writes leave; None for the reactor.
+        """
+        self.doorkeeper = factory.connections.doorkeeper
+        self.handshake = factory.sessionSettings.handshake
+        self.wrapped = factory.trust.serverFactory(factory, clock=clock)
+
+    def buildProtocol(self, addr: IAddress | None) -> Stranger:
+        """Somebody knocks."""
+        return Stranger(self, addr)
+
+    def doStart(self) -> None:
+        """Start the factories behind, too."""
+        super().doStart()
+        self.wrapped.doStart()
+
+    def doStop(self) -> None:
+        """Stop the factories behind, too."""
+        super().doStop()
+        self.wrapped.doStop()
+
+
+class Stranger(Protocol):
+    """One accepted connection: holds its bytes until their turn, steps aside when TLS stands.
+
+    address: where it comes from.
+    protocol: the session's protocol, once its handshake has begun.
+    """
+
+    transport: Connection
+
+    def __init__(self, door: Door, address: IAddress | None) -> None:
+        self.address = address
+        self.protocol: EPProtocol | None = None
+        self._door = door
+        self._tls: TLSMemoryBIOProtocol | None = None
+        self._held = b""
+        self._since = door.doorkeeper.seconds()
+
+    # Twisted's calls
+
+    def connectionMade(self) -> None:
+        """A connection; there may never be more of it."""
+        self._door.doorkeeper.arrived(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """A flight of its handshake, or a part: wait for the turn, and read no more until then."""
+        self._held += data
+        self.transport.pauseProducing()
+        self._door.doorkeeper.queue(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """It is gone."""
+        self._door.doorkeeper.left(self)
+        if self._tls is not None:
+            self._tls.connectionLost(reason)
+
+    # The doorkeeper's calls
+
+    def proceed(self) -> None:
+        """Compute the answer to what it sent."""
+        self.transport.resumeProducing()
+        held, self._held = self._held, b""
+        tls = self._tls or self._begin()
+        tls.dataReceived(held)
+        if not self._shaking():
+            self.dataReceived = tls.dataReceived  # type: ignore[method-assign]
+
+    def _begin(self) -> TLSMemoryBIOProtocol:
+        tls = self._door.wrapped.buildProtocol(self.address)
+        assert isinstance(tls, TLSMemoryBIOProtocol)
+        assert isinstance(tls.wrappedProtocol, EPProtocol)
+        self._tls, self.protocol = tls, tls.wrappedProtocol
+        self.protocol.whenKnown = lambda: self._door.doorkeeper.left(self)
+        tls.makeConnection(self.transport)
+        return tls
+
+    def _shaking(self) -> bool:
+        """Whether the handshake is still to come, or under way."""
+        return self.protocol is None or self.protocol.session.phase is Phase.CONNECTING
+
+    def advance(self, now: float) -> None:
+        """Look at the time that the handshake takes; for the greeting the session does."""
+        if now - self._since >= self._door.handshake and self._shaking():
+            self.turnAway(f"no TLS handshake within {self._door.handshake:g} s")
+
+    def turnAway(self, reason: str) -> None:
+        """End the connection by force."""
+        self._door.doorkeeper.left(self)
+        if self._tls is None:
+            self.transport.abortConnection()
+        else:
+            self._tls.failVerification(Failure(PeerError(reason)))
+
+
+def _origin(address: IAddress | None) -> str:
+    """What counts as the address of a connection."""
+    return neighbourhood(address.host) if isinstance(address, IPv4Address | IPv6Address) else ""

@@ -1,0 +1,268 @@
+"""Accepted connections before their TLS stands: who waits, whose turn it is, who makes room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs, formatEvent
+from twisted.python.failure import Failure
+from twisted.test.iosim import IOPump, connect, makeFakeClient, makeFakeServer
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from epnet.connections import Connections
+from epnet.door import Doorkeeper, Stranger
+from epnet.factory import EPClientFactory, EPServerFactory
+from epnet.interfaces import ITrust
+from epnet.lifecycle import Phase
+from epnet.limits import ConnectionLimits
+from epnet.node import DeviceNode, parametersOf
+from epnet.protocol import EPProtocol
+from epnet.testing import issueTrusts
+from tests.fakes import FakeDevice
+
+LIMITS = ConnectionLimits(strangers=6, strangersPerAddress=4, handshakes=2)
+PIECE_OF_A_HELLO = b"\x16\x03\x01\x02\x00\x01"
+
+TRUSTS: dict[str, ITrust] = {}
+"""Made once for the module: making keys takes longer than the tests."""
+
+
+class Wire(StringTransport):
+    """A TCP transport in memory."""
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        pass
+
+
+class Turns:
+    """A clock whose calls wait for the next turn, as the reactor's do."""
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[], object]] = []
+
+    def seconds(self) -> float:
+        return 0.0
+
+    def callLater(self, delay: float, call: Callable[[], object]) -> object:
+        self.calls.append(call)
+        return call
+
+    def take(self) -> None:
+        """Let one turn pass."""
+        calls, self.calls = self.calls, []
+        for call in calls:
+            call()
+
+
+class DoorTestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        if not TRUSTS:
+            TRUSTS.update(issueTrusts(Path(self.mktemp()).absolute(), "device", "router"))
+        self.clock = Clock()
+        self.connections = self.makeConnections("router")
+        self.keeper = self.connections.doorkeeper
+        self.door = EPServerFactory(self.connections, TRUSTS["router"]).door(self.clock)
+
+    def makeConnections(self, identity: str) -> Connections:
+        device = FakeDevice()
+        node = DeviceNode(device, parametersOf(device, identity), self.clock)
+        connections = Connections(node, self.clock, LIMITS)
+        connections.startService()
+        return connections
+
+    def knock(self, host: str = "192.0.2.1") -> tuple[Stranger, Wire]:
+        """Somebody connects and says nothing."""
+        address = IPv4Address("TCP", host, 4711)
+        stranger = self.door.buildProtocol(address)
+        transport = Wire(peerAddress=address)
+        stranger.makeConnection(transport)
+        return stranger, transport
+
+    def knocks(self, count: int, data: bytes) -> list[tuple[Stranger, Wire]]:
+        """So many connect, each from an address of its own, and send the same."""
+        made = [self.knock(f"192.0.2.{number}") for number in range(count)]
+        for stranger, _ in made:
+            stranger.dataReceived(data)
+        return made
+
+    def begun(self, made: list[tuple[Stranger, Wire]]) -> list[bool]:
+        """Whose handshake has begun."""
+        return [stranger.protocol is not None for stranger, _ in made]
+
+    def later(self, seconds: float) -> None:
+        """Let time pass, a sweep at a time."""
+        for _ in range(round(seconds / 0.02)):
+            self.clock.advance(0.02)
+
+
+class DeviceTests(DoorTestCase):
+    """A device that is let in."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.client = EPClientFactory(self.makeConnections("device"), TRUSTS["device"])
+
+    def arrive(self) -> tuple[Stranger, EPProtocol, IOPump]:
+        stranger = self.door.buildProtocol(None)
+        dialling = TRUSTS["device"].clientFactory(self.client, clock=self.clock).buildProtocol(None)
+        assert dialling is not None
+        device: EPProtocol = dialling.wrappedProtocol
+        ends = makeFakeServer(stranger), makeFakeClient(dialling)
+        pump = connect(stranger, ends[0], dialling, ends[1], clock=self.clock)
+        for _ in range(20):
+            self.clock.advance(0.01)
+            pump.flush()
+        return stranger, device, pump
+
+    def test_itsSessionOpensAndItIsNoStrangerAnyMore(self) -> None:
+        stranger, device, _ = self.arrive()
+        assert stranger.protocol is not None
+        self.assertIs(stranger.protocol.session.phase, Phase.OPEN)
+        self.assertIs(device.session.phase, Phase.OPEN)
+        self.assertEqual(len(self.keeper), 0)
+
+    def test_itGetsInPastAnyNumberOfSilentStrangers(self) -> None:
+        for number in range(300):
+            self.knock(f"192.0.2.{number % 250}")
+        _, device, _ = self.arrive()
+        self.assertIs(device.session.phase, Phase.OPEN)
+
+    def test_strangersNeverMakeItLeave(self) -> None:
+        _, device, _ = self.arrive()
+        for number in range(300):
+            self.knock(f"192.0.2.{number % 250}")
+        self.assertIs(device.session.phase, Phase.OPEN)
+
+    def test_theEndOfItsConnectionEndsItsSession(self) -> None:
+        stranger, _, _ = self.arrive()
+        protocol = stranger.protocol
+        assert protocol is not None
+        stranger.connectionLost(Failure(ConnectionDone()))
+        self.assertIs(protocol.session.phase, Phase.CLOSED)
+        self.assertEqual(list(self.connections), [])
+
+    def test_S4_whoShookHandsIsAStrangerUntilItSaysWhoItIs(self) -> None:
+        self.patch(EPProtocol, "handshakeCompleted", lambda protocol: None)
+        stranger, _, _ = self.arrive()
+        self.assertEqual(len(self.keeper), 1)
+        self.assertIsNotNone(stranger.protocol)
+
+
+class MakingRoomTests(DoorTestCase):
+    def test_theDoorIsAFactory(self) -> None:
+        verifyObject(IProtocolFactory, self.door)
+
+    def test_S4_thereIsNothingBehindAStrangerThatIsSilent(self) -> None:
+        stranger, transport = self.knock()
+        self.later(1.0)
+        self.assertIsNone(stranger.protocol)
+        self.assertFalse(transport.disconnecting)
+
+    def test_S4_theOldestStrangerOfAnAddressMakesRoom(self) -> None:
+        transports = [self.knock()[1] for _ in range(5)]
+        self.assertEqual([t.disconnecting for t in transports], [True] + [False] * 4)
+        self.assertEqual(len(self.keeper), 4)
+
+    def test_S4_theOldestStrangerMakesRoom(self) -> None:
+        transports = [self.knock(f"192.0.2.{number}")[1] for number in range(7)]
+        self.assertEqual([t.disconnecting for t in transports], [True] + [False] * 6)
+
+    def test_whoMadeRoomInHisHandshakeIsToldWhyInTheLog(self) -> None:
+        with capturedLogs() as events:
+            made = self.knocks(1, PIECE_OF_A_HELLO)
+            self.later(0.1)
+            for number in range(10, 16):
+                self.knock(f"192.0.2.{number}")
+            made[0][0].connectionLost(Failure(ConnectionDone()))
+        self.assertIn("too many connections", "\n".join(map(str, map(formatEvent, events))))
+
+    def test_howManyMadeRoomIsLoggedNowAndThen(self) -> None:
+        with capturedLogs() as events:
+            for _ in range(50):
+                for _ in range(10):
+                    self.knock()
+                self.later(0.1)
+        texts = [str(formatEvent(event)) for event in events]
+        told = [text for text in texts if "made room" in text]
+        self.assertEqual(len(told), 1, told)
+        self.assertEqual(self.keeper.madeRoom, 496)
+
+    def test_stoppingTurnsAwayWhoHasNotBegun(self) -> None:
+        _, transport = self.knock()
+        self.successResultOf(self.connections.stopService())
+        self.assertTrue(transport.disconnecting)
+
+
+class HandshakeTimeTests(DoorTestCase):
+    def test_S4_aSilentStrangerHas10Seconds(self) -> None:
+        _, transport = self.knock()
+        self.later(9.9)
+        self.assertFalse(transport.disconnecting)
+        self.later(0.2)
+        self.assertTrue(transport.disconnecting)
+        self.assertEqual(len(self.keeper), 0)
+
+    def test_S4_aSlowHandshakeHasNoLonger(self) -> None:
+        stranger, transport = self.knock()
+        for piece in (PIECE_OF_A_HELLO, b"\x00", b"\x01", b"\xfc"):
+            self.later(2.0)
+            stranger.dataReceived(piece)
+        self.later(1.9)
+        self.assertFalse(transport.disconnecting)
+        self.later(0.2)
+        self.assertTrue(transport.disconnecting)
+
+
+class TurnTests(DoorTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.turns = Turns()
+        self.connections.doorkeeper = Doorkeeper(self.turns, LIMITS)  # type: ignore[arg-type]
+        self.door = EPServerFactory(self.connections, TRUSTS["router"]).door(self.clock)
+
+    def test_aFewHandshakesAreComputedInEachTurnInOrder(self) -> None:
+        made = self.knocks(5, PIECE_OF_A_HELLO)
+        self.assertEqual(self.begun(made), [False] * 5)
+        self.turns.take()
+        self.assertEqual(self.begun(made), [True] * 2 + [False] * 3)
+        self.turns.take()
+        self.assertEqual(self.begun(made), [True] * 4 + [False])
+        self.turns.take()
+        self.assertEqual(self.begun(made), [True] * 5)
+
+    def test_nobodyHoldsAPlaceWhileHeIsAwaited(self) -> None:
+        self.knocks(4, PIECE_OF_A_HELLO)
+        self.turns.take()
+        self.turns.take()
+        late, _ = self.knock("192.0.2.100")
+        late.dataReceived(PIECE_OF_A_HELLO)
+        self.turns.take()
+        self.assertIsNotNone(late.protocol)
+
+    def test_noMoreIsReadUntilTheTurnComes(self) -> None:
+        [(_, transport)] = self.knocks(1, PIECE_OF_A_HELLO)
+        self.assertEqual(transport.producerState, "paused")
+        self.turns.take()
+        self.assertEqual(transport.producerState, "producing")
+
+    def test_nothingIsComputedForWhoIsGone(self) -> None:
+        made = self.knocks(3, PIECE_OF_A_HELLO)
+        made[0][0].connectionLost(Failure(ConnectionDone()))
+        self.turns.take()
+        self.assertEqual(self.begun(made), [False, True, True])
+
+    def test_anErrorOfOursEndsOneConnectionOnly(self) -> None:
+        made = self.knocks(4, PIECE_OF_A_HELLO)
+        self.patch(made[0][0], "proceed", lambda: 1 / 0)
+        self.turns.take()
+        self.turns.take()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertTrue(made[0][1].disconnecting)
+        self.assertEqual(self.begun(made), [False, True, True, True])

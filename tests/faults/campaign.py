@@ -1,0 +1,113 @@
+"""Break it over and over, and keep the figures."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+from typing import Final
+
+import attrs
+from twisted.internet.defer import Deferred, gatherResults
+
+from tests.faults.faults import Fault, Lanes
+from tests.faults.house import Lane
+from tests.faults.waiting import pause
+
+STEADY_SECONDS: Final = (0.2, 0.25)
+"""How long power flows before it is struck: any phase of the 50 ms between two messages."""
+SURVIVED_SECONDS: Final = 0.5
+"""How long nobody may mind a fault that everybody has to survive."""
+
+FROM_MESSAGE: Final = "last message to shutdown"
+FROM_FAULT: Final = "fault to shutdown"
+FROM_RESUMPTION: Final = "resumption to shutdown"
+GAP: Final = "longest gap between messages"
+
+
+@attrs.frozen
+class Report:
+    """What came of one fault.
+
+    figures: by what was measured, and the side: a number of seconds for each repetition.
+    wrong: what should not have happened: a session that got stuck, or that ended without need.
+    leaks: what a program held in the end and not at the start.
+    """
+
+    fault: str
+    figures: dict[tuple[str, str], list[float]] = attrs.field(factory=dict)
+    wrong: list[str] = attrs.field(factory=list)
+    leaks: list[str] = attrs.field(factory=list)
+
+    def add(self, what: str, side: str, seconds: float) -> None:
+        """Take a figure."""
+        self.figures.setdefault((what, side), []).append(seconds)
+
+
+async def strikeRepeatedly(fault: Fault, folder: Path, repetitions: int, devices: int) -> Report:
+    """Let a fault strike so many times, shared among so many devices at once.
+
+    folder: for all that the programs write.
+    """
+    report = Report(fault.name)
+    house = fault.house(folder, devices)
+    try:
+        await house.start()
+        groups = [house.lanes] if fault.shared else [[lane] for lane in house.lanes]
+        rounds = -(-repetitions // devices)
+        await gatherResults(
+            [Deferred.fromCoroutine(_repeat(fault, group, rounds, report)) for group in groups]
+        )
+        report.leaks.extend(await house.leaks())
+    finally:
+        await house.close()
+    return report
+
+
+async def _repeat(fault: Fault, lanes: Lanes, rounds: int, report: Report) -> None:
+    """Strike the same lanes again and again; the first thing that goes wrong ends it."""
+    strike = _strike if fault.notices else _survive
+    try:
+        for _ in range(rounds):
+            for lane in lanes:
+                await lane.flowing()
+            await pause(random.uniform(*STEADY_SECONDS))
+            await strike(fault, lanes, report)
+        for lane in lanes:
+            await lane.flowing()
+    except AssertionError as error:
+        report.wrong.append(str(error))
+
+
+async def _strike(fault: Fault, lanes: Lanes, report: Report) -> None:
+    """Break them, wait until the losses have been noticed, mend them."""
+    marks = [lane.marks() for lane in lanes]
+    began = await fault.begin(lanes)
+    for side in fault.notices:
+        for lane, mark in zip(lanes, marks, strict=True):
+            loss = await lane.loss(side, mark[side])
+            assert loss.at >= began, f"{lane.identity}, {side}: ended before the fault"
+            report.add(FROM_MESSAGE, side, loss.silence)
+            report.add(FROM_FAULT, side, loss.at - began)
+    ended = time.monotonic()
+    await fault.end(lanes)
+    for side in fault.resumes:
+        for lane, mark in zip(lanes, marks, strict=True):
+            loss = await lane.loss(side, mark[side])
+            report.add(FROM_RESUMPTION, side, loss.at - ended)
+
+
+async def _survive(fault: Fault, lanes: Lanes, report: Report) -> None:
+    """Break them; nobody may mind."""
+    marks = [lane.marks() for lane in lanes]
+    await fault.begin(lanes)
+    await pause(SURVIVED_SECONDS)
+    for lane, mark in zip(lanes, marks, strict=True):
+        _expectNoEnding(lane, mark)
+        report.add(GAP, "either", lane.longestGap(mark))
+    await fault.end(lanes)
+
+
+def _expectNoEnding(lane: Lane, mark: dict[str, int]) -> None:
+    endings = lane.endings(mark)
+    assert not endings, f"{lane.identity}: a session ended without need: {endings}"

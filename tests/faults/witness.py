@@ -1,0 +1,129 @@
+"""What a program under test writes down about itself, while a fault happens to it.
+
+Each line of the journal (the file named by ``EPNET_JOURNAL``) is a JSON object: `what`, `at` in s of
+the machine's monotonic clock, which all processes share, and more.
+
+================= ==================================================================================
+power             a device may draw so many watts, `draw_w`: from nothing to something, or back
+shut down         the controlled shutdown begins: a device's `shutDown`, or `open` of a router's port
+session over      the node is about to be told: `peer`, `cause`, whether `inTransfer`, and `heardAt`,
+                  when the last frame arrived that shows that the link lives
+gap               in a transfer, so many `seconds` passed between two such frames from `peer`;
+                  only from 80 ms
+state             upon SIGUSR2: how many `calls` are scheduled, how many `connections` there are
+================= ==================================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from types import FrameType
+from typing import ClassVar
+
+from twisted.internet import reactor
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from epnet.interfaces import IDevice, Limits, Reading
+from epnet.lifecycle import Ending
+from epnet.protocol import EPProtocol
+from epnet.router.converter import SimulatedConverter
+from epnet.wire import DemandParameters
+
+JOURNAL = "EPNET_JOURNAL"
+GAP_SECONDS = 0.08
+_file = os.open(os.environ[JOURNAL], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+
+def note(what: str, **more: object) -> None:
+    """Write a line at once: a process that is killed has written all that it noted."""
+    line = json.dumps({"what": what, "at": time.monotonic(), **more}) + "\n"
+    os.write(_file, line.encode())
+
+
+@implementer(IDevice)
+class Witness:
+    """Draws 1 kW whenever it may, and notes when that begins, ends and is shut down."""
+
+    type, version, name, rating_w = "witness", "1.0", "A witness", 1000.0
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._limits = Limits(0.0, 0.0, 0.0)
+
+    def supply(self) -> None:
+        return None
+
+    def demand(self) -> DemandParameters:
+        return DemandParameters(voltage=230, power_limit=self.rating_w)
+
+    def storage(self) -> None:
+        return None
+
+    def reading(self) -> Reading:
+        fresh = self._clock.seconds() < self._limits.expires
+        return Reading(230.0, self._limits.draw_w if fresh else 0.0, 0.0)
+
+    def setLimits(self, limits: Limits) -> None:
+        if (limits.draw_w > 0.0) is not (self._limits.draw_w > 0.0):
+            note("power", draw_w=limits.draw_w)
+        self._limits = limits
+
+    def shutDown(self, reason: str) -> None:
+        note("shut down")
+        self.setLimits(Limits(0.0, 0.0, 0.0))
+
+
+class WitnessConverter(SimulatedConverter):
+    """The simulated power electronics of a router's port; notes when it is told to open."""
+
+    def open(self) -> None:
+        note("shut down")
+        super().open()
+
+
+class WitnessProtocol(EPProtocol):
+    """Notes how sessions end, and how long they are silent."""
+
+    live: ClassVar[set[WitnessProtocol]] = set()
+
+    def connectionMade(self) -> None:
+        self.live.add(self)
+        super().connectionMade()
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        super().connectionLost(reason)
+        self.live.discard(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        before = self.session.heardAt
+        super().dataReceived(data)
+        gap = self.session.heardAt - before
+        if gap >= GAP_SECONDS and self.session.transferring:
+            note("gap", peer=self.peer.identity, seconds=gap)
+
+    def sessionClosed(self, ending: Ending) -> None:
+        note(
+            "session over",
+            peer=self.peer.identity,
+            cause=ending.cause.value,
+            inTransfer=ending.inTransfer,
+            heardAt=self.session.heardAt,
+        )
+        super().sessionClosed(ending)
+
+
+def noteState(number: int, frame: FrameType | None) -> None:
+    """A signal handler."""
+    note(
+        "state",
+        calls=len(reactor.getDelayedCalls()),  # type: ignore[attr-defined]
+        connections=len(WitnessProtocol.live),
+    )
+
+
+signal.signal(signal.SIGUSR2, noteState)

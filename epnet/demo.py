@@ -22,7 +22,7 @@ from epnet.interfaces import ITrust
 from epnet.node import DeviceNode, parametersOf
 from epnet.pki import ensureCertificate
 from epnet.router.ports import PortSettings
-from epnet.tls import AuthorityTrust
+from epnet.trust.sources import TrustSources
 from epnet.wire import Bounds
 
 _DAY: Final = "start=05:00,speed=240,day=110"
@@ -68,9 +68,7 @@ class Household(MultiService):
         self._trusts = {}
         for identity in DEMO_DEVICES:
             files = ensureCertificate(stateDir, identity)
-            self._trusts[identity] = AuthorityTrust.load(
-                files.certificate, files.key, [files.authority]
-            )
+            self._trusts[identity] = TrustSources.ofAuthority(identity, files).load()
 
     def startService(self) -> None:
         """Plug every device in."""

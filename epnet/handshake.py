@@ -51,14 +51,14 @@ _REASONS: Final = {
 _ALERTS: Final = {
     "protocol version": "it does not accept TLS 1.3, which EP requires",
     "certificate required": "it requires a certificate and got none from us",
-    "unknown ca": "it does not trust the authority of our certificate",
+    "unknown ca": "it trusts neither our certificate nor its authority",
     "certificate expired": "it says that our certificate has expired",
     "certificate revoked": "it says that our certificate has been revoked",
     "bad certificate": "it refused our certificate",
     "certificate unknown": "it refused our certificate",
     "unsupported certificate": "it cannot use the kind of our certificate",
     # What OpenSSL sends when an application refuses a certificate that it found valid itself.
-    "internal error": "it broke off; our certificate may lack the name or address it dialled",
+    "internal error": "it broke off; our certificate may be revoked or lack the name it dialled",
     "handshake failure": "it has no cipher, key exchange or signature in common with us",
 }
 

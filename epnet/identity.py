@@ -97,25 +97,18 @@ def readCertificate(certificate: x509.Certificate) -> CertificateIdentity:
 
 def checkIdentity(
     parameters: SessionParameters,
-    certificate: CertificateIdentity | None,
+    certificate: CertificateIdentity,
     *,
     expected: str | None = None,
 ) -> Peer:
     """Hold Session Parameters against the peer's certificate (Messages §4.2, wire-profile S3).
 
-    certificate: None where the policy asks for none; then identity is a label, and tenant and
-        provider count as absent.
     expected: the only identity that is accepted, or None for any.
 
     Raises `IdentityRefused` saying what differs.
     """
     identity = parameters.identity
-    if expected is not None and identity != expected:
-        raise IdentityRefused(
-            f"identity {_quoted(identity)} is not the expected {_quoted(expected)}"
-        )
-    if certificate is None:
-        return Peer(identity, None, None, False, parameters, None)
+    _checkExpected(identity, expected)
     if identity not in certificate.identities:
         raise IdentityRefused(
             f"identity {_quoted(identity)} is not in the certificate, "
@@ -124,6 +117,30 @@ def checkIdentity(
     _checkVouched("tenant", parameters.tenant, certificate.tenant)
     _checkVouched("provider", parameters.provider, certificate.provider)
     return Peer(identity, certificate.tenant, certificate.provider, True, parameters, certificate)
+
+
+def labelPeer(
+    parameters: SessionParameters,
+    certificate: CertificateIdentity | None,
+    *,
+    expected: str | None = None,
+) -> Peer:
+    """Take a peer by what it says of itself: nobody vouches for it (trust policy ``open``).
+
+    Its identity is a mere label; tenant and provider count as absent.
+    certificate: what it presented, if anything, which only tells it from others of that label.
+
+    Raises `IdentityRefused` if that label is not the expected one.
+    """
+    _checkExpected(parameters.identity, expected)
+    return Peer(parameters.identity, None, None, False, parameters, certificate)
+
+
+def _checkExpected(identity: str, expected: str | None) -> None:
+    if expected is not None and identity != expected:
+        raise IdentityRefused(
+            f"identity {_quoted(identity)} is not the expected {_quoted(expected)}"
+        )
 
 
 def _checkVouched(what: str, said: str | None, vouched: str | None) -> None:

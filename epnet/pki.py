@@ -3,7 +3,9 @@
 In the state directory stand::
 
     authority/      authority.pem, authority.key.pem: only where certificates are issued
+                    issued/IDENTITY.SERIAL.pem: a copy of each certificate; crl.pem: the revoked
     certificates/   authority.pem, IDENTITY.cert.pem, IDENTITY.key.pem: what a device runs with
+                    crl.pem: a copy of the authority's, where there is one
 
 All keys are ECDSA on P-256, unencrypted, readable by their owner alone.
 """
@@ -53,8 +55,12 @@ class CertificatePaths:
 
 @attrs.frozen
 class Authority:
-    """An authority that can issue certificates."""
+    """An authority that can issue certificates.
 
+    directory: where it is kept, with a copy of each certificate that it issued.
+    """
+
+    directory: Path
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey = attrs.field(repr=False)
 
@@ -110,7 +116,7 @@ def initAuthority(
         .add_extension(_keyUsage(signsCertificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
-    authority = Authority(builder.sign(key, SHA256()), key)
+    authority = Authority(stateDir / "authority", builder.sign(key, SHA256()), key)
     _storeAuthority(stateDir, authority)
     return authority
 
@@ -129,7 +135,7 @@ def loadAuthority(stateDir: Path) -> Authority:
         certificate.public_key()
     ):
         raise UsageError(f"the key and the certificate in {directory} do not belong together")
-    return Authority(certificate, key)
+    return Authority(directory, certificate, key)
 
 
 def issueCertificate(
@@ -181,6 +187,15 @@ def issueCertificate(
         .add_extension(names, critical=not subject.rdns)
     )
     return _storeCertificate(out, identity, builder.sign(authority.key, SHA256()), key, authority)
+
+
+def issuedCertificates(stateDir: Path) -> list[x509.Certificate]:
+    """Every certificate that the authority of the state directory has issued.
+
+    Raises `UsageError` for a file that is unreadable or not PEM.
+    """
+    issued = sorted((stateDir / "authority" / "issued").glob("*.pem"))
+    return [readCertificates(path)[0] for path in issued]
 
 
 def ensureCertificate(
@@ -338,11 +353,19 @@ def _storeCertificate(
     _storeAuthorityCopy(paths.authority, authority.certificate)
     writeNewFile(paths.key, _keyPEM(key), 0o600)
     try:
+        _record(authority, identity, certificate)
         writeNewFile(paths.certificate, _certificatePEM(certificate), 0o644)
     except UsageError:
         paths.key.unlink()
         raise
     return paths
+
+
+def _record(authority: Authority, identity: str, certificate: x509.Certificate) -> None:
+    """Keep a copy, so that it can be revoked wherever the certificate itself is by then."""
+    makePrivateDirectory(authority.directory / "issued")
+    name = f"{identity}.{certificate.serial_number:x}.pem"
+    writeNewFile(authority.directory / "issued" / name, _certificatePEM(certificate), 0o644)
 
 
 def _storeAuthorityCopy(path: Path, certificate: x509.Certificate) -> None:

@@ -1,9 +1,11 @@
-"""The state directory and how files come into it: private, whole, and never over another file."""
+"""The state directory and how files come into it: private and whole."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
@@ -41,6 +43,20 @@ def writeNewFile(path: Path, content: bytes, mode: int) -> None:
 
     Raises `UsageError` if a file of that name exists (it stays as it is) or none can be written.
     """
+    # Unlike a rename, a link never replaces what is there.
+    _writeFile(path, content, mode, os.link)
+
+
+def replaceFile(path: Path, content: bytes, mode: int) -> None:
+    """Write a file, over one of that name: who reads it finds the old or the new one, whole.
+
+    Raises `UsageError` if it cannot be written.
+    """
+    _writeFile(path, content, mode, os.replace)
+
+
+def _writeFile(path: Path, content: bytes, mode: int, settle: Callable[[str, Path], None]) -> None:
+    """Write the content under another name and let `settle` put it in its place."""
     try:
         # mkstemp opens with O_EXCL and mode 0600; the name is ours only once the content is safe.
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
@@ -50,10 +66,10 @@ def writeNewFile(path: Path, content: bytes, mode: int) -> None:
                 file.flush()
                 os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
-            # Unlike a rename, a link never replaces what is there.
-            os.link(temporary, path)
+            settle(temporary, path)
         finally:
-            os.unlink(temporary)
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
     except FileExistsError as error:
         raise UsageError(
             f"{path} exists and is left as it is; move it away or choose another directory"

@@ -36,19 +36,20 @@ from twisted.test.iosim import IOPump, connect, makeFakeClient, makeFakeServer
 from epnet.factory import EPFactory
 from epnet.pki import initAuthority, issueCertificate
 from epnet.protocol import EPProtocol
-from epnet.tls import AuthorityTrust
+from epnet.tls import Trust
+from epnet.trust.sources import TrustSources
 
 if TYPE_CHECKING:
     from twisted.internet.tcp import Connection
 
 
-def issueTrusts(folder: Path, *identities: str) -> dict[str, AuthorityTrust]:
+def issueTrusts(folder: Path, *identities: str) -> dict[str, Trust]:
     """Make an authority and a certificate for each identity; give their trust policies."""
     authority = initAuthority(folder)
     trusts = {}
     for identity in identities:
         files = issueCertificate(authority, identity, out=folder / "certificates")
-        trusts[identity] = AuthorityTrust.load(files.certificate, files.key, [files.authority])
+        trusts[identity] = TrustSources.ofAuthority(identity, files).load()
     return trusts
 
 

@@ -1,17 +1,19 @@
-"""Which peers are believed, and the TLS 1.3 connections to them (Framing §2, wire-profile
-*Trust policies*).
+"""Mutual TLS 1.3 connections (Framing §2); whom they trust is said by a policy
+(`epnet.trust.policies`).
 
-Both ends present a certificate, and both ends verify the other's while the handshake runs.  Every
+Both ends present a certificate, and both ends judge the other's while the handshake runs.  Every
 connection makes a full handshake (RFC 9325): no resumption, no early data, no renegotiation.  A
 session is open only after the Session Parameters have been held against the certificate
-(`AuthorityTrust.authenticate`): a TLS 1.3 client sees its handshake complete before the server
-has seen the client's certificate.
+(`Trust.authenticate`): a TLS 1.3 client sees its handshake complete before the server has seen
+the client's certificate.
 """
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -35,7 +37,6 @@ from twisted.internet.interfaces import (
     IOpenSSLServerConnectionCreator,
     IProtocolFactory,
     IReactorTime,
-    ISSLTransport,
     IStreamClientEndpoint,
     ITransport,
 )
@@ -44,19 +45,20 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from epnet.errors import UsageError
-from epnet.handshake import CertificateRefused, certificateProblem, describeFailure
+from epnet.handshake import CertificateRefused, describeFailure
 from epnet.identity import (
     UNPARSABLE,
     CertificateIdentity,
     IdentityRefused,
     Peer,
-    checkIdentity,
     readCertificate,
 )
 from epnet.interfaces import ITrust
 from epnet.pem import readCertificates, readPrivateKey
 
 if TYPE_CHECKING:
+    from epnet.trust.keylog import KeyLog
+    from epnet.trust.policies import Policy
     from epnet.wire import SessionParameters
 
 TLSKey = (
@@ -105,41 +107,53 @@ class Credentials:
 
 
 @implementer(ITrust)
-class AuthorityTrust:
-    """The trust policy ``authority``: certificates of configured authorities are believed.
+class Trust:
+    """Who we are and whom we believe, as TLS connections and their sessions need it.
+
+    Both may be replaced at any time: new connections go by the new ones at once, sessions that are
+    open are looked at again by whoever replaces them (`epnet.trust.keeper`).
 
     ownIdentity: what our own certificate says.
+    policy: whom we believe.
     """
 
-    def __init__(self, credentials: Credentials, authorities: Sequence[x509.Certificate]) -> None:
+    def __init__(
+        self, credentials: Credentials, policy: Policy, keyLog: KeyLog | None = None
+    ) -> None:
         """Take what to present and whom to believe.
 
-        authorities: root or intermediate certificates; each is an anchor of its own.
-        Raises `UsageError` if our own certificate is not valid now by these authorities.
+        keyLog: takes the secrets of the connections, for debugging.
+        Raises `UsageError` if our certificate or key cannot be used.
         """
-        self._credentials = credentials
-        self._authorities = authorities
-        self.ownIdentity: CertificateIdentity = _readOwnCertificate(credentials.chain[0])
-        self._checkOwnCertificate()
+        self._keyLog = keyLog
+        self._adopt(credentials, policy)
 
-    @classmethod
-    def load(cls, certificatePath: Path, keyPath: Path, authorityPaths: Sequence[Path]) -> Self:
-        """Make the policy from PEM files.
+    def present(self, credentials: Credentials) -> None:
+        """Be somebody else, or the same with a renewed certificate, from now on.
 
-        authorityPaths: files with one authority certificate or more each; at least one file.
-        Raises `UsageError` for files that are missing, unreadable, not PEM or do not fit together,
-        and for an own certificate that is not valid now.
+        Raises `UsageError` if our certificate or key cannot be used; then nothing has changed.
         """
-        credentials = Credentials.load(certificatePath, keyPath)
-        authorities = [
-            certificate
-            for path in authorityPaths
-            for certificate in readCertificates(path, "authority")
-        ]
+        self._adopt(credentials, self.policy)
+
+    def believe(self, policy: Policy) -> None:
+        """Believe by another policy, or by newer lists, from now on."""
+        self._adopt(self._credentials, policy)
+
+    def _adopt(self, credentials: Credentials, policy: Policy) -> None:
+        ownIdentity = _readOwnCertificate(credentials.chain[0])
         try:
-            return cls(credentials, authorities)
-        except UsageError as error:
-            raise UsageError(f"{certificatePath}: {error}") from error
+            context = self._makeContext(credentials, policy, None)
+        except SSL.Error as error:
+            raise UsageError(f"our certificate or key cannot be used: {error}") from error
+        self.ownIdentity = ownIdentity
+        self.policy = policy
+        self._credentials = credentials
+        self._context = context
+
+    def expiries(self) -> dict[str, datetime]:
+        """What we go by that expires, and when: ``own``, ``authority``, ``crl``."""
+        own = min(each.not_valid_after_utc for each in self._credentials.chain)
+        return {"own": own, **dict(self.policy.expiries())}
 
     def serverFactory(
         self, wrapped: IProtocolFactory, *, clock: IReactorTime | None = None
@@ -148,7 +162,7 @@ class AuthorityTrust:
 
         clock: None for the reactor; it decides when collected writes leave.
         """
-        return TLSMemoryBIOFactory(_ConnectionMaker(self._makeContext()), False, wrapped, clock)
+        return TLSMemoryBIOFactory(_ConnectionMaker(self._contextFor), False, wrapped, clock)
 
     def clientFactory(
         self,
@@ -172,9 +186,9 @@ class AuthorityTrust:
     ) -> IStreamClientEndpoint:
         """Put the dialling end of mutual TLS 1.3 on top of an endpoint.
 
-        hostname: the DNS name or IP address that is dialled, to be checked if the peer's
-            certificate carries any such names.  None checks none: for where the peer's identity is
-            expected instead (``IDENTITY@HOST``).
+        hostname: the DNS name or IP address that is dialled, to be checked by policies that check
+            names if the peer's certificate carries any.  None checks none: for where the peer's
+            identity is expected instead (``IDENTITY@HOST``).
         clock: see `serverFactory`.
 
         Raises `UsageError` if it is neither a DNS name nor an IP address.
@@ -184,93 +198,93 @@ class AuthorityTrust:
     def authenticate(
         self, parameters: SessionParameters, transport: ITransport, *, expected: str | None
     ) -> Peer:
-        """Hold Session Parameters against the certificate of the connection (wire-profile S3).
+        """Judge the peer of a connection by what is trusted now (wire-profile S3).
 
         expected: the only identity that is accepted, or None for any.
         transport: the TLS transport of the connection, its handshake completed.
-        Raises `IdentityRefused`, also if the peer presented no certificate.
+        Raises `epnet.errors.PeerError` with the reason.
         """
-        certificate = ISSLTransport(transport).getPeerCertificate()
-        if not isinstance(certificate, crypto.X509):
-            raise IdentityRefused("no certificate was presented")
-        try:
-            parsed = certificate.to_cryptography()
-        except UNPARSABLE as error:
-            raise IdentityRefused("the certificate cannot be read") from error
-        return checkIdentity(parameters, readCertificate(parsed), expected=expected)
+        assert isinstance(transport, TLSMemoryBIOProtocol)
+        connection = transport.getHandle()
+        certificate = connection.get_peer_certificate()
+        # A server's view of what was sent lacks the peer's own certificate, a client's has it.
+        others = connection.get_peer_cert_chain() or []
+        presented = [certificate, *others] if certificate is not None else []
+        return self.policy.identify(parameters, presented, expected=expected)
 
     describeFailure = staticmethod(describeFailure)
 
     def _dialler(self, hostname: str | None) -> _ConnectionMaker:
-        if hostname is None:
-            return _ConnectionMaker(self._makeContext())
-        host = _Host.parse(hostname)
-        return _ConnectionMaker(self._makeContext(host), host.serverName)
+        host = _Host.parse(hostname) if hostname is not None else None
+        return _ConnectionMaker(self._contextFor, host)
 
-    def _makeContext(self, host: _Host | None = None) -> SSL.Context:
+    def _contextFor(self, host: _Host | None) -> SSL.Context:
+        """What a connection that begins now goes by; one to a host has a context of its own."""
+        if host is None:
+            return self._context
+        return self._makeContext(self._credentials, self.policy, host)
+
+    def _makeContext(
+        self, credentials: Credentials, policy: Policy, host: _Host | None
+    ) -> SSL.Context:
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_min_proto_version(SSL.TLS1_3_VERSION)
         context.set_options(_OPTIONS)
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # an idle session holds no 16 KiB buffers
-        context.use_certificate(self._credentials.chain[0])
-        for intermediate in self._credentials.chain[1:]:
+        context.use_certificate(credentials.chain[0])
+        for intermediate in credentials.chain[1:]:
             context.add_extra_chain_cert(intermediate)
-        context.use_privatekey(self._credentials.key)
+        context.use_privatekey(credentials.key)
         store = context.get_cert_store()
         assert store is not None
-        self._fillStore(store)
-
-        def verify(
-            connection: SSL.Connection, certificate: crypto.X509, code: int, depth: int, ok: int
-        ) -> bool:
-            if not ok:
-                raise CertificateRefused(certificateProblem("its certificate", code, depth))
-            if host is not None and depth == 0:
-                host.check(certificate)
-            return True
-
-        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
+        policy.fill(store)
+        mode = SSL.VERIFY_PEER
+        if policy.requiresCertificate:
+            mode |= SSL.VERIFY_FAIL_IF_NO_PEER_CERT
+        context.set_verify(mode, partial(_verify, policy, host if policy.checksHosts else None))
+        if self._keyLog is not None:
+            context.set_keylog_callback(self._keyLog)
         return context
 
-    def _fillStore(self, store: crypto.X509Store) -> None:
-        for authority in self._authorities:
-            store.add_cert(crypto.X509.from_cryptography(authority))
-        # A configured intermediate authority is believed without its root.
-        store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
 
-    def _checkOwnCertificate(self) -> None:
-        store = crypto.X509Store()
-        self._fillStore(store)
-        leaf, *intermediates = map(crypto.X509.from_cryptography, self._credentials.chain)
-        try:
-            crypto.X509StoreContext(store, leaf, intermediates).verify_certificate()
-        except crypto.X509StoreContextError as error:
-            code, depth, _ = error.errors
-            raise UsageError(
-                f"{certificateProblem('our certificate', code, depth)}; issue a new one with "
-                "'epnet pki issue', or name the authority it is from with --authority"
-            ) from error
+def _verify(
+    policy: Policy,
+    host: _Host | None,
+    connection: SSL.Connection,
+    certificate: crypto.X509,
+    code: int,
+    depth: int,
+    ok: int,
+) -> bool:
+    """OpenSSL's question about each certificate of a peer's chain; the refusal is an exception."""
+    try:
+        policy.check(certificate, 0 if ok else code, depth)
+    except IdentityRefused as error:
+        raise CertificateRefused(str(error)) from error
+    if host is not None and depth == 0:
+        host.check(certificate)
+    return True
 
 
 @implementer(IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator)
 @attrs.frozen
 class _ConnectionMaker:
-    """Makes the OpenSSL connections of one factory.
+    """Makes the OpenSSL connections of one factory, each by what is trusted at that moment.
 
-    serverName: what to send as Server Name Indication, if anything.
+    host: what is dialled, to be checked and indicated, if anything.
     """
 
-    _context: SSL.Context
-    _serverName: bytes | None = None
+    _contextFor: Callable[[_Host | None], SSL.Context]
+    _host: _Host | None = None
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        return SSL.Connection(self._context, None)
+        return SSL.Connection(self._contextFor(None), None)
 
     def clientConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        connection = SSL.Connection(self._context, None)
-        if self._serverName is not None:
-            connection.set_tlsext_host_name(self._serverName)
+        connection = SSL.Connection(self._contextFor(self._host), None)
+        if self._host is not None and self._host.serverName is not None:
+            connection.set_tlsext_host_name(self._host.serverName)
         return connection
 
 

@@ -17,14 +17,14 @@ from epnet.lifecycle import Ending
 from epnet.node import DeviceNode, parametersOf
 from epnet.protocol import EPProtocol
 from epnet.testing import MemoryPair, issueTrusts
-from epnet.tls import AuthorityTrust
+from epnet.tls import Trust
 from epnet.wire import DemandParameters, SessionParameters, SupplyParameters
 from tests.fakes import FakeDevice
 
 SUPPLY = SupplyParameters(voltage_limit=(200, 250), power_limit=5000)
 DEMAND = DemandParameters(voltage=230, power_limit=3000)
 
-TRUSTS: dict[str, AuthorityTrust] = {}
+TRUSTS: dict[str, Trust] = {}
 """Made once for the module: making keys takes longer than the tests."""
 
 

@@ -21,6 +21,7 @@ FLOORS: list[set[str]] = [
         "pem",
         "handshake",
         "tls",
+        "trust",
         "pki",
         "protocol",
         "factory",

@@ -21,6 +21,7 @@ from epnet.identity import (
     IdentityRefused,
     Peer,
     checkIdentity,
+    labelPeer,
     readCertificate,
 )
 from epnet.wire import SessionParameters
@@ -108,7 +109,7 @@ class CheckIdentityTests(SynchronousTestCase):
     def refusal(
         self,
         parameters: SessionParameters,
-        certificate: CertificateIdentity | None = VOUCHED,
+        certificate: CertificateIdentity = VOUCHED,
         expected: str | None = None,
     ) -> str:
         error = self.assertRaises(
@@ -168,13 +169,6 @@ class CheckIdentityTests(SynchronousTestCase):
     def test_expectationDoesNotReplaceTheCertificate(self) -> None:
         self.refusal(SessionParameters(identity="router"), VOUCHED, "router")
 
-    def test_withoutCertificateIdentityIsALabel(self) -> None:
-        parameters = SessionParameters(identity="ev", tenant="T", provider="P")
-        self.assertEqual(
-            checkIdentity(parameters, None), Peer("ev", None, None, False, parameters, None)
-        )
-        self.refusal(parameters, None, "router")
-
     @given(st.text(), st.text(), st.sets(st.text()), st.one_of(st.none(), st.text()))
     def test_refusalFitsALogLineAndASoftDisconnect(
         self, identity: str, tenant: str, identities: set[str], expected: str | None
@@ -191,3 +185,18 @@ class CheckIdentityTests(SynchronousTestCase):
         except IdentityRefused as error:
             self.assertLessEqual(len(str(error)), 256)  # wire-profile V10
             self.assertTrue(str(error).isprintable())
+
+
+class LabelTests(SynchronousTestCase):
+    def test_nobodyVouchesForWhatItSays(self) -> None:
+        parameters = SessionParameters(identity="ev", tenant="T", provider="P")
+        for certificate in (None, VOUCHED):
+            self.assertEqual(
+                labelPeer(parameters, certificate),
+                Peer("ev", None, None, False, parameters, certificate),
+            )
+
+    def test_unexpectedLabelIsRefused(self) -> None:
+        parameters = SessionParameters(identity="ev")
+        self.assertEqual(labelPeer(parameters, None, expected="ev").identity, "ev")
+        self.assertRaises(IdentityRefused, labelPeer, parameters, None, expected="router")

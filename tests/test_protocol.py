@@ -16,14 +16,14 @@ from epnet.interfaces import IClient, ILink, IPeer, IServer, ITrust
 from epnet.lifecycle import Cause, Ending, Phase
 from epnet.node import DeviceNode, parametersOf
 from epnet.testing import MemoryPair, issueTrusts
-from epnet.tls import AuthorityTrust
+from epnet.tls import Trust
 from epnet.wire import DemandParameters, Message, SupplyParameters
 from tests.fakes import FakeDevice
 
 SUPPLY = SupplyParameters(voltage_limit=(200, 250), power_limit=5000)
 DEMAND = DemandParameters(voltage=230, power_limit=3000)
 
-TRUSTS: dict[str, AuthorityTrust] = {}
+TRUSTS: dict[str, Trust] = {}
 """Made once for the module: making keys takes longer than the tests."""
 
 

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from unittest.mock import patch
 
+from attrs import evolve
 from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -14,6 +15,7 @@ from epnet.errors import UsageError
 from epnet.pki import initAuthority, issueCertificate
 from epnet.tap import client, router
 from epnet.tap.common import clearErrors, hostIdentity, loadTrust, steadyReactor
+from epnet.trust.sources import TrustSources
 
 
 class OptionTests(SynchronousTestCase):
@@ -56,15 +58,16 @@ class OptionTests(SynchronousTestCase):
 class TrustTests(SynchronousTestCase):
     def test_whereThereIsNoCertificateItSaysHowToGetOne(self) -> None:
         with patch.dict(os.environ, {"EPNET_STATE_DIR": "/nowhere"}):
-            files = client.Options().files("me")
-        error = self.assertRaises(UsageError, loadTrust, files, "me")
+            sources = client.Options().trustSources("me")
+        error = self.assertRaises(UsageError, loadTrust, sources)
         self.assertIn("epnet pki issue me", str(error))
 
     def test_theCertificateIsForTheIdentity(self) -> None:
         folder = Path(self.mktemp()).absolute()
         files = issueCertificate(initAuthority(folder), "me", out=folder / "certificates")
-        self.assertIn("me", loadTrust(files, "me").ownIdentity.identities)
-        error = self.assertRaises(UsageError, loadTrust, files, "you")
+        sources = TrustSources.ofAuthority("me", files)
+        self.assertIn("me", loadTrust(sources).ownIdentity.identities)
+        error = self.assertRaises(UsageError, loadTrust, evolve(sources, identity="you"))
         self.assertIn("--identity", str(error))
 
     def test_anIdentityForThisHost(self) -> None:

@@ -20,11 +20,13 @@ from twisted.test.iosim import makeFakeServer
 from epnet.errors import UsageError
 from epnet.identity import IdentityRefused, Peer
 from epnet.pki import initAuthority
-from epnet.tls import AuthorityTrust, Credentials
+from epnet.tls import Credentials, Trust
+from epnet.trust.policies import Authorities
 from epnet.wire import SessionParameters
 from tests.tlscase import (
     LONG_AGO,
     Presenting,
+    Recorder,
     StandardLibraryClient,
     Talker,
     TLSTestCase,
@@ -62,7 +64,7 @@ class ConnectionTests(TLSTestCase):
             self.server(self.trust("router")),
             self.foreign(Presenting(stranger)),
             "its certificate is not from a trusted authority",
-            "it does not trust the authority of our certificate",
+            "it trusts neither our certificate nor its authority",
         )
 
     def test_serverOfAForeignAuthorityIsRefused(self) -> None:
@@ -70,7 +72,7 @@ class ConnectionTests(TLSTestCase):
         self.assertRefused(
             self.foreign(Presenting(stranger), isClient=False),
             self.client(self.trust("ev")),
-            "it does not trust the authority of our certificate",
+            "it trusts neither our certificate nor its authority",
             "its certificate is not from a trusted authority",
         )
 
@@ -85,7 +87,7 @@ class ConnectionTests(TLSTestCase):
             self.server(self.trust("router")),
             self.foreign(presentItself),
             "its certificate is self-signed and not trusted",
-            "it does not trust the authority of our certificate",
+            "it trusts neither our certificate nor its authority",
         )
 
     def test_expiredClientIsRefused(self) -> None:
@@ -152,7 +154,7 @@ class ConnectionTests(TLSTestCase):
     def test_intermediateAuthorityIsBelievedWithoutItsRoot(self) -> None:
         _, intermediate = self.rootAndIntermediate()
         paths = self.issue("ev")
-        trust = AuthorityTrust(Credentials.load(paths.certificate, paths.key), [intermediate])
+        trust = Trust(Credentials.load(paths.certificate, paths.key), Authorities([intermediate]))
         self.assertConnected(*self.connect(self.server(trust), self.client(trust)))
 
     def test_intermediateCertificateIsPresentedToWhoBelievesTheRoot(self) -> None:
@@ -202,7 +204,7 @@ class HostNameTests(TLSTestCase):
             self.assertRefused(
                 self.server(self.named),
                 self.client(self.device, name),
-                "it broke off; our certificate may lack the name or address it dialled",
+                "it broke off; our certificate may be revoked or lack the name it dialled",
                 f"its certificate is not for the dialled {name!r}; dial IDENTITY@HOST to "
                 "expect its identity instead",
             )
@@ -226,7 +228,7 @@ class HostNameTests(TLSTestCase):
         server, client = self.server(self.named), self.client(self.device, "router.example")
         with patch.object(crypto.X509, "to_cryptography", side_effect=ValueError("broken")):
             _, ours = self.connect(server, client)
-        self.assertEqual(ours.words(), "its certificate cannot be read")
+        self.assertEqual(ours.words(), "the certificate cannot be read")
 
     def presentingAlternativeNames(
         self, names: x509.ExtensionType | None
@@ -288,10 +290,14 @@ class AuthenticationTests(TLSTestCase):
 
     def authenticate(self, expected: str | None = None, **said: str) -> Peer:
         """Let the router judge what a device with the certificate "ev" says about itself."""
-        server, _ = self.connect(self.server(self.router), self.client(self.ev))
-        return self.router.authenticate(
-            SessionParameters(**said), server.transport, expected=expected
-        )
+        return self.judge(self.connected(), expected, **said)
+
+    def connected(self) -> Recorder:
+        """The router's end of a connection with that device."""
+        return self.connect(self.server(self.router), self.client(self.ev))[0]
+
+    def judge(self, end: Recorder, expected: str | None = None, **said: str) -> Peer:
+        return self.router.authenticate(SessionParameters(**said), end.transport, expected=expected)
 
     def test_identityOfTheCertificateIsAuthenticated(self) -> None:
         peer = self.authenticate(identity="ev", expected="ev")
@@ -326,6 +332,7 @@ class AuthenticationTests(TLSTestCase):
         self.assertEqual(str(error), "no certificate was presented")
 
     def test_certificateThatCannotBeParsedIsRefused(self) -> None:
+        end = self.connected()
         with patch.object(crypto.X509, "to_cryptography", side_effect=ValueError("broken")):
-            error = self.assertRaises(IdentityRefused, self.authenticate, identity="ev")
+            error = self.assertRaises(IdentityRefused, self.judge, end, identity="ev")
         self.assertEqual(str(error), "the certificate cannot be read")

@@ -23,6 +23,8 @@ from twisted.test.iosim import connect, makeFakeClient, makeFakeServer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from epnet.handshake import describeFailure
+from epnet.identity import readCertificate
 from epnet.pem import readCertificates, readPrivateKey
 from epnet.pki import (
     Authority,
@@ -30,7 +32,8 @@ from epnet.pki import (
     initAuthority,
     issueCertificate,
 )
-from epnet.tls import AuthorityTrust
+from epnet.tls import Trust
+from epnet.trust.sources import TrustSources
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=100)
 
@@ -58,7 +61,7 @@ class Recorder(Protocol):
     def words(self) -> str:
         """Why the connection was lost, as an operator reads it."""
         assert self.lost is not None, "it is still connected"
-        return AuthorityTrust.describeFailure(self.lost)
+        return describeFailure(self.lost)
 
 
 class Talker(Recorder):
@@ -145,13 +148,13 @@ class TLSTestCase(SynchronousTestCase):
         out = Path(self.mktemp())
         return issueCertificate(authority or self.authority, identity, out=out, **options)
 
-    def trust(self, identity: str, **options: object) -> AuthorityTrust:
+    def trust(self, identity: str, **options: object) -> Trust:
         return load(self.issue(identity, **options))
 
-    def server(self, trust: AuthorityTrust) -> IProtocol:
+    def server(self, trust: Trust) -> IProtocol:
         return trust.serverFactory(self.factory, clock=self.clock).buildProtocol(None)
 
-    def client(self, trust: AuthorityTrust, hostname: str | None = None) -> IProtocol:
+    def client(self, trust: Trust, hostname: str | None = None) -> IProtocol:
         return trust.clientFactory(self.factory, hostname, clock=self.clock).buildProtocol(None)
 
     def foreign(
@@ -181,5 +184,8 @@ class TLSTestCase(SynchronousTestCase):
         self.assertEqual([end.received for end in ends], [b"", b""])
 
 
-def load(paths: CertificatePaths) -> AuthorityTrust:
-    return AuthorityTrust.load(paths.certificate, paths.key, [paths.authority])
+def load(paths: CertificatePaths) -> Trust:
+    """The trust of who has these files, whoever that is."""
+    certificate = readCertificate(readCertificates(paths.certificate)[0])
+    identity = min(certificate.identities, default="")
+    return TrustSources.ofAuthority(identity, paths).load()

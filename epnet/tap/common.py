@@ -20,7 +20,11 @@ from epnet.identity import readCertificate
 from epnet.pem import readCertificates
 from epnet.pki import CertificatePaths, certificatePaths
 from epnet.state import defaultStateDir
-from epnet.tls import AuthorityTrust
+from epnet.tls import Trust
+from epnet.trust.devicelist import devicesPath
+from epnet.trust.keylog import KeyLog
+from epnet.trust.revocation import revocationPaths
+from epnet.trust.sources import AUTHORITY, POLICIES, TrustSources
 
 O = TypeVar("O", bound="CommonOptions")  # noqa: E741  # the options of one plugin
 
@@ -38,6 +42,14 @@ class CommonOptions(usage.Options):
         ["certificate", None, None, "Our certificate, PEM [default: the state folder's]"],
         ["key", None, None, "Its private key, PEM [default: the state folder's]"],
         ["authority", None, None, "The authority to trust, PEM [default: the state folder's]"],
+        [
+            "trust",
+            None,
+            AUTHORITY,
+            "Whom to trust: authority, devices (listed ones), or open (all)",
+        ],
+        ["crl", None, None, "Revocation lists, PEM [default: the state folder's, if any]"],
+        ["devices", None, None, "The list of trusted devices [default: the state folder's]"],
     ]
 
     def __init__(self) -> None:
@@ -75,6 +87,25 @@ class CommonOptions(usage.Options):
             authority=Path(self["authority"] or own.authority),
         )
 
+    def trustSources(self, identity: str) -> TrustSources:
+        """Where what we present and whom we trust are; raises `UsageError` for no such policy."""
+        policy, crl = self["trust"], self["crl"]
+        if policy not in POLICIES:
+            raise UsageError(f"--trust {policy!r} is no policy: say {', '.join(POLICIES)}")
+        if crl and policy != AUTHORITY:
+            raise UsageError(f"--crl is for --trust authority; with --trust {policy} leave it out")
+        files = self.files(identity)
+        return TrustSources(
+            identity,
+            files.certificate,
+            files.key,
+            policy,
+            authorities=[files.authority],
+            devices=Path(self["devices"] or devicesPath(self.stateDir)),
+            crl=Path(crl) if crl else None,
+            optionalCrl=revocationPaths(self.stateDir)[1],
+        )
+
 
 def _fromEnvironment(name: str) -> str | None:
     return os.environ.get("EPNET_" + name.upper().replace("-", "_"))
@@ -85,20 +116,15 @@ def hostIdentity(suffix: str) -> str:
     return f"{socket.gethostname().split('.')[0].lower() or 'host'}-{suffix}"
 
 
-def loadTrust(files: CertificatePaths, identity: str) -> AuthorityTrust:
-    """The trust policy; says how to get a certificate where there is none.  Raises UsageError."""
-    if not files.certificate.exists():
+def loadTrust(sources: TrustSources) -> Trust:
+    """The trust; says how to get a certificate where there is none.  Raises UsageError."""
+    if not sources.certificate.exists():
         raise UsageError(
-            f"no certificate for {identity!r} at {files.certificate}: issue one with "
-            f"'epnet pki issue {identity}', or name yours with --certificate, --key and --authority"
+            f"no certificate for {sources.identity!r} at {sources.certificate}: issue one with "
+            f"'epnet pki issue {sources.identity}', or name yours with --certificate, --key and "
+            "--authority"
         )
-    trust = AuthorityTrust.load(files.certificate, files.key, [files.authority])
-    if identity not in trust.ownIdentity.identities:
-        raise UsageError(
-            f"{files.certificate} is for {', '.join(sorted(trust.ownIdentity.identities))}, not "
-            f"for {identity!r}: name the right identity with --identity"
-        )
-    return trust
+    return sources.load(KeyLog.fromEnvironment())
 
 
 def steadyReactor() -> Any:

@@ -45,7 +45,7 @@ def makeDeviceService(
         raise UsageError("which device? Say --device KIND, for example --device solar")
     device = parseDevice(options["device"], reactor)
     identity = options.identity(hostIdentity(device.type))
-    trust = loadTrust(options.files(identity), identity)
+    trust = loadTrust(options.trustSources(identity))
     connections = Connections(DeviceNode(device, parametersOf(device, identity), reactor), reactor)
     top = QuietStop(reactor)
     connections.setServiceParent(top)

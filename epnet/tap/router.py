@@ -52,7 +52,7 @@ def makeService(options: Options) -> IService:
     identity = options.identity(hostIdentity("router"))
     if not (options["certificate"] or options["key"] or options["authority"]):
         ensureCertificate(options.stateDir, identity)
-    trust = loadTrust(options.files(identity), identity)
+    trust = loadTrust(options.trustSources(identity))
     parameters = SessionParameters(
         identity=identity,
         type="router",

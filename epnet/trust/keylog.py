@@ -1,0 +1,52 @@
+"""The secrets of TLS connections written to a file, for debugging with Wireshark.
+
+Whoever has that file can read, though not change, all that the connections carried.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Self
+
+from OpenSSL import SSL
+from twisted.logger import Logger
+
+from epnet.errors import UsageError
+
+VARIABLE = "SSLKEYLOGFILE"
+"""The environment variable that names the file, as in browsers and curl."""
+
+
+class KeyLog:
+    """Appends the secrets of each handshake to a file, in the format of NSS.
+
+    Says so loudly: this is for the laboratory.  Raises `UsageError` if it cannot be written.
+    """
+
+    log = Logger()
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError as error:
+            raise UsageError(
+                f"cannot write the key log {path}: {error.strerror}; unset {VARIABLE}"
+            ) from error
+        self.log.critical(
+            "KEY LOG: the secrets of every connection go to {path}, and whoever reads that file"
+            " can read them; unset {variable} where real power flows",
+            path=str(path),
+            variable=VARIABLE,
+            security=True,
+        )
+
+    @classmethod
+    def fromEnvironment(cls) -> Self | None:
+        """The one that ``SSLKEYLOGFILE`` asks for, if it does."""
+        path = os.environ.get(VARIABLE)
+        return cls(Path(path)) if path else None
+
+    def __call__(self, connection: SSL.Connection, line: bytes) -> None:
+        """Add a line, as OpenSSL gives it."""
+        os.write(self._file, line + b"\n")

@@ -16,8 +16,8 @@ from epnet.connections import Backoff
 from epnet.door import Door
 from epnet.interfaces import IClient, IPeer, IRole, IServer
 from epnet.lifecycle import Ending
+from epnet.limits import SessionSettings
 from epnet.protocol import EPProtocol
-from epnet.session import SessionSettings
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime

@@ -45,8 +45,7 @@ class ConnectionLimits:
     handshakes: flights of TLS handshakes that are computed before other connections are looked at
         again, about 1 ms each.
 
-    An IPv6 network of 64 bits counts as one address: any host can take all of them.  The times of
-    handshake and greeting and the size of payloads are in `epnet.session.SessionSettings`.
+    An IPv6 network of 64 bits counts as one address: any host can take all of them.
     """
 
     connections: int = attrs.field(default=1000, validator=between(1, 100_000))
@@ -54,6 +53,30 @@ class ConnectionLimits:
     strangers: int = attrs.field(default=512, validator=between(1, 100_000))
     strangersPerAddress: int = attrs.field(default=64, validator=between(1, 100_000))
     handshakes: int = attrs.field(default=8, validator=between(1, 100_000))
+
+
+@attrs.frozen
+class SessionSettings:
+    """The times of a session, in seconds, and its limits.
+
+    publish: between the node's messages outside a transfer, 0.01 to 1 (Framing §5.1).
+    publishInTransfer: the same in a transfer, 0.01 to 0.066 (S7).
+    keepAlive: the longest time without sending any frame, 0.01 to 0.1 (S7).
+    loss: the longest silence in a transfer, 0.2; up to 0.4 for slow peers (S5).
+    idleLoss: the longest silence outside transfers, 3 to 30 (S6).
+    greeting: the time for the peer's Session Parameters, 1 to 60 (S4).
+    handshake: the time for the TLS handshake, 1 to 60 (S4).
+    maxPayload: the largest payload accepted, in bytes, 1 KiB to 16 MiB (F6).
+    """
+
+    publish: float = attrs.field(default=0.1, validator=between(0.01, 1))
+    publishInTransfer: float = attrs.field(default=0.05, validator=between(0.01, 0.066))
+    keepAlive: float = attrs.field(default=0.1, validator=between(0.01, 0.1))
+    loss: float = attrs.field(default=0.2, validator=between(0.2, 0.4))
+    idleLoss: float = attrs.field(default=3.0, validator=between(3, 30))
+    greeting: float = attrs.field(default=5.0, validator=between(1, 60))
+    handshake: float = attrs.field(default=10.0, validator=between(1, 60))
+    maxPayload: int = attrs.field(default=65536, validator=between(1024, 2**24))
 
 
 def neighbourhood(host: str) -> str:

@@ -25,7 +25,9 @@ The conversation
 6. Leaving on purpose (S10): first the transfer drains, at most 3 s, then a Soft Disconnect with a
    reason goes out, then the connection is closed in order, by force after 2 s.  A peer that sends
    a Soft Disconnect is gone at once.
-7. However it ends, the session says so exactly once, with one `Ending`; from then on it consents
+7. More than 100 messages a second of one type, for 5 s on end, are refused (S8).  In a transfer,
+   data of ours that the peer's system has not acknowledged for 200 ms means lost, like silence.
+8. However it ends, the session says so exactly once, with one `Ending`; from then on it consents
    to nothing and sends nothing.
 
 The states and what leads from one to the next are in `epnet.lifecycle`; what each kind of message
@@ -46,6 +48,7 @@ from epnet.consent import CONSENT_LIFETIME
 from epnet.errors import PeerError
 from epnet.identity import Peer
 from epnet.lifecycle import Conversation, Deviation, Effect, Phase, Received, Write, lifecycle
+from epnet.limits import MessageRate, SessionSettings
 from epnet.wire import (
     DemandParameters,
     Diagnostic,
@@ -75,30 +78,6 @@ SLACK: Final = 0.005
 
 M = TypeVar("M", bound=Message)
 Authenticate = Callable[[SessionParameters], Peer]
-
-
-@attrs.frozen
-class SessionSettings:
-    """The times of a session, in seconds, and its limits.
-
-    publish: between the node's messages outside a transfer, 0.01 to 1 (Framing §5.1).
-    publishInTransfer: the same in a transfer, 0.01 to 0.066 (S7).
-    keepAlive: the longest time without sending any frame (S7).
-    loss: the longest silence in a transfer, 0.2; up to 0.4 for slow peers (S5).
-    idleLoss: the longest silence outside transfers, 3 to 30 (S6).
-    greeting: the time for the peer's Session Parameters (S4).
-    handshake: the time for the TLS handshake (S4).
-    maxPayload: the largest payload accepted, in bytes (F6).
-    """
-
-    publish: float = 0.1
-    publishInTransfer: float = 0.05
-    keepAlive: float = 0.1
-    loss: float = 0.2
-    idleLoss: float = 3.0
-    greeting: float = 5.0
-    handshake: float = 10.0
-    maxPayload: int = 65536
 
 
 @attrs.frozen
@@ -137,6 +116,7 @@ class Session:
         self._reader = FrameReader(maxPayload=self.settings.maxPayload)
         self._leases: dict[type[Message], _Lease] = {}
         self._gaps: deque[float] = deque(maxlen=GAPS_ALLOWED)
+        self._rate = MessageRate(now)
         self._phaseSeen = self._it.phase
         self._phaseSince = now
         self._heardAt = now
@@ -240,6 +220,13 @@ class Session:
         self._lifecycle.disconnected(reason)
         return self._effects(now)
 
+    def unacknowledged(self, since: float, now: float) -> list[Effect]:
+        """The peer's system has not acknowledged data of ours that went out then (S8)."""
+        if self._it.transferring and now - since >= self.settings.loss:
+            waited = (now - since) * 1000
+            self._lifecycle.lost(f"our data unacknowledged for {waited:.0f} ms in a transfer")
+        return self._effects(now)
+
     def advance(self, now: float) -> list[Effect]:
         """Look at the deadlines."""
         self._DEADLINES[self._it.phase](self, now)
@@ -251,6 +238,7 @@ class Session:
     # Frames and messages
 
     def _frameReceived(self, frame: Frame, now: float) -> None:
+        self._rate.count(frame.typeId)
         decoded = decodeFrame(frame)
         self._deviates(decoded.diagnostics)
         message = decoded.message
@@ -335,6 +323,9 @@ class Session:
         if now - self._heardAt >= patience:
             where = " in a transfer" if self._it.transferring else ""
             self._lifecycle.lost(f"silent for {(now - self._heardAt) * 1000:.0f} ms{where}")
+        typeId = self._rate.tooFast(now)
+        if typeId is not None:
+            self._lifecycle.refused(f"too many messages a second of type 0x{typeId:08x}")
 
     def _checkDraining(self, now: float) -> None:
         self._checkLink(now)

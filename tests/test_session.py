@@ -20,7 +20,8 @@ from epnet.lifecycle import (
     Received,
     Write,
 )
-from epnet.session import Session, SessionSettings
+from epnet.limits import SessionSettings
+from epnet.session import Session
 from epnet.wire import (
     DemandParameters,
     Frame,
@@ -291,6 +292,56 @@ class LinkTests(SessionTestCase):
         self.open()
         self.take(self.session.disconnected("reset by peer", self.now))
         self.assertEnded(Cause.LOST, "reset by peer")
+
+
+class TooFastTests(SessionTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.open()
+
+    def hearFor(self, seconds: float, hertz: float, *messages: Message) -> None:
+        """The peer sends those messages so many times a second."""
+        for _ in range(round(seconds * hertz)):
+            self.hear(*messages)
+            self.advance(1 / hertz)
+
+    def test_S8_moreThan100ASecondOfOneTypeForFiveSecondsIsRefusedWithAReason(self) -> None:
+        self.hearFor(4.9, 120, SUPPLY)
+        self.assertIs(self.session.phase, Phase.OPEN)
+        self.hearFor(0.3, 120, SUPPLY)
+        self.assertEnded(Cause.REFUSED, "too many messages a second of type 0xdcdcf00d")
+        self.assertIn(SoftDisconnect, map(type, messagesIn(self.effects)))
+
+    def test_S8_100ASecondOfEachTypeIsFine(self) -> None:
+        self.hearFor(10, 100, SUPPLY, DEMAND, StorageParameters(soc=50), Ping())
+        self.assertIs(self.session.phase, Phase.OPEN)
+
+    def test_S8_framesThatDoNotParseCountToo(self) -> None:
+        for _ in range(120 * 6):
+            frame = encodeFrame(SupplyParameters.typeId, b"\xff")
+            self.take(self.session.dataReceived(frame, self.now))
+            self.hear(Ping())
+            self.advance(1 / 120)
+        self.assertEnded(Cause.REFUSED, "of type 0xdcdcf00d")
+
+
+class AcknowledgementTests(SessionTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.open()
+
+    def test_S8_dataUnacknowledgedFor200msInATransferMeansLost(self) -> None:
+        self.take(self.session.setTransferring(True, self.now))
+        since = self.now
+        self.now += 0.199
+        self.assertEqual(self.session.unacknowledged(since, self.now), [])
+        self.now += 0.002
+        effects = self.take(self.session.unacknowledged(since, self.now))
+        self.assertEqual(effects[-1], Hangup(orderly=False))
+        self.assertEnded(Cause.LOST, "our data unacknowledged for 201 ms in a transfer")
+
+    def test_S8_outsideTransfersItMayTakeLonger(self) -> None:
+        self.assertEqual(self.session.unacknowledged(self.now - 2.0, self.now), [])
 
 
 class SendingTests(SessionTestCase):

@@ -133,11 +133,27 @@ class Connections(Service):
         self._protocols.pop(protocol, None)
         self._tellIfEmpty()
 
-    def admit(self, peer: Peer) -> Peer:
-        """Let a validated peer in, or raise `PeerError` if it calls itself what we do."""
+    def admit(self, peer: Peer, protocol: EPProtocol) -> Peer:
+        """Let a validated peer in.
+
+        Raises `PeerError` if it calls itself what we do, or if we have as many sessions as we take.
+        Whom we dialled is always let in, and so is who has a session: it may have restarted.
+        """
         if peer.identity == self.node.parameters.identity:
             raise PeerError(f"it calls itself {peer.identity}, which is our own identity")
+        if not protocol.factory.dials and peer.identity not in self.register:
+            self._checkRoom(protocol.origin)
         return peer
+
+    def _checkRoom(self, origin: str) -> None:
+        origins = [each.origin for each in self if each.session.peer is not None]
+        if len(origins) >= self.limits.connections:
+            raise PeerError(f"we have {len(origins)} sessions, as many as we take")
+        if origins.count(origin) >= self.limits.perAddress:
+            raise PeerError(
+                f"we have {self.limits.perAddress} sessions with {origin or 'one place'}, as many "
+                "as we take from one address"
+            )
 
     def deviation(self, protocol: EPProtocol, diagnostic: Diagnostic) -> None:
         """Count a deviation from the specs; the first of its kind is logged."""

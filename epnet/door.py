@@ -14,16 +14,16 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
+from epnet.endpoints import originOf
 from epnet.errors import PeerError
 from epnet.lifecycle import Phase
-from epnet.limits import ConnectionLimits, Strangers, neighbourhood
+from epnet.limits import ConnectionLimits, Strangers
 from epnet.protocol import EPProtocol
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Doorkeeper:
 
     def arrived(self, stranger: Stranger) -> None:
         """One more; the oldest makes room where there are too many."""
-        oldest = self._strangers.arrived(stranger, _origin(stranger.address))
+        oldest = self._strangers.arrived(stranger, originOf(stranger.address))
         if oldest is not None:
             self.madeRoom += 1
             oldest.turnAway("too many connections that have not said who they are")
@@ -217,8 +217,3 @@ class Stranger(Protocol):
             self.transport.abortConnection()
         else:
             self._tls.failVerification(Failure(PeerError(reason)))
-
-
-def _origin(address: IAddress | None) -> str:
-    """What counts as the address of a connection."""
-    return neighbourhood(address.host) if isinstance(address, IPv4Address | IPv6Address) else ""

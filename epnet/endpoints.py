@@ -26,6 +26,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from epnet.errors import UsageError
+from epnet.limits import neighbourhood
 
 EP_PORT: Final = 0xDCDC
 """The default listening port of the Energy Protocol, 56540 (Ethernet/TCP §2)."""
@@ -66,6 +67,11 @@ def addressText(address: object) -> str:
         return str(address)
     host = address.host.removeprefix("::ffff:")
     return f"[{host}]:{address.port}" if ":" in host else f"{host}:{address.port}"
+
+
+def originOf(address: object) -> str:
+    """What counts as one address where connections are limited; empty for what has no host."""
+    return neighbourhood(address.host) if isinstance(address, IPv4Address | IPv6Address) else ""
 
 
 @attrs.frozen

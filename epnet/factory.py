@@ -67,7 +67,7 @@ class EPFactory(Factory):
     def authenticate(self, parameters: SessionParameters, protocol: EPProtocol) -> Peer:
         """Validate a peer (wire-profile S3); raises `epnet.errors.PeerError` with the reason."""
         peer = self.trust.authenticate(parameters, protocol.transport, expected=self.expected())
-        return self.connections.admit(peer)
+        return self.connections.admit(peer, protocol)
 
     def expected(self) -> str | None:
         """The identity the peer must have, None for any."""

@@ -18,7 +18,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from epnet.endpoints import addressText
+from epnet.endpoints import addressText, originOf
 from epnet.interfaces import ILink
 from epnet.lifecycle import (
     Cause,
@@ -50,6 +50,7 @@ class EPProtocol(Protocol):
 
     session: the conversation, once connected.
     address: the peer's address, for people.
+    origin: what counts as its address where connections are limited.
     whenKnown: called when the peer is validated.
     """
 
@@ -60,6 +61,7 @@ class EPProtocol(Protocol):
 
     def __init__(self) -> None:
         self.address = "an unknown address"
+        self.origin = ""
         self.whenKnown: Callable[[], None] = lambda: None
         self._paused = False
         self._openedAt: float | None = None
@@ -111,11 +113,16 @@ class EPProtocol(Protocol):
 
     def publishNow(self) -> None:
         """Send the node's messages at once, unless the peer is slow to read: then soon."""
-        if self.session.publishing and not self._paused:
+        if not self.session.publishing or self._paused:
+            return
+        try:
             messages = list(self.publications()) if self._announced else []
-            for message in messages:
-                self._count(message, "sent")
-            self._carryOut(self.session.publish(messages, self._now()))
+        except Exception:
+            self.fail()
+            return
+        for message in messages:
+            self._count(message, "sent")
+        self._carryOut(self.session.publish(messages, self._now()))
 
     def setTransferring(self, ongoing: bool) -> None:
         """Say whether a transfer is ongoing."""
@@ -134,6 +141,15 @@ class EPProtocol(Protocol):
     def refuse(self, reason: str) -> None:
         """End the session because of something the peer is or did."""
         self._carryOut(self.session.refuse(reason, self._now()))
+
+    def fail(self) -> None:
+        """End the session because of the exception being handled, an error in our own code.
+
+        A node that does not get to know what arrives must not let power flow.
+        """
+        self.log.failure("closing {address}: error in our own code", address=self.address)
+        self._effects = deque(e for e in self._effects if not isinstance(e, Received))
+        self._carryOut(self.session.fail(self._now()))
 
     def openFor(self) -> float:
         """How long the session has been open, in s; 0 where it never was."""
@@ -156,7 +172,8 @@ class EPProtocol(Protocol):
         """A connection; TLS is still to come."""
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
-        self.address = addressText(self.transport.getPeer())
+        peer = self.transport.getPeer()
+        self.address, self.origin = addressText(peer), originOf(peer)
         self.transport.registerProducer(self, True)
         parameters = self.factory.node.parameters.replace(session=str(uuid.uuid4()))
         self.session = Session(
@@ -170,13 +187,14 @@ class EPProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes from the peer."""
-        self._carryOut(self.session.dataReceived(data, self._now()))
+        connections = self.factory.connections
+        self._carryOut(self.session.dataReceived(data, self._now(), connections.unreadSince()))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
-        self.factory.connections.discard(self)
         text = self.factory.trust.describeFailure(reason)
         self._carryOut(self.session.disconnected(text, self._now()))
+        self.factory.connections.discard(self)
         self.factory.disconnected(self)
 
     def pauseProducing(self) -> None:
@@ -207,7 +225,10 @@ class EPProtocol(Protocol):
         try:
             while self._effects:
                 effect = self._effects.popleft()
-                self._EFFECTS[type(effect)](self, effect)
+                try:
+                    self._EFFECTS[type(effect)](self, effect)
+                except Exception:
+                    self.fail()
         finally:
             self._carrying = False
 
@@ -263,9 +284,11 @@ class EPProtocol(Protocol):
         if ending.inTransfer and ending.cause is not Cause.LEFT:
             self.factory.connections.losses[ending.cause.value] += 1
         self.factory.sessionEnded(self, ending)
-        if self._announced:
-            self.sessionClosed(ending)
-        self.factory.connections.register.ended(self)
+        try:
+            if self._announced:
+                self.sessionClosed(ending)
+        finally:
+            self.factory.connections.register.ended(self)
 
     _EFFECTS: ClassVar[dict[type[Effect], Callable[..., None]]] = {
         Write: _write,

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
-from twisted.test.iosim import IOPump, connect, makeFakeClient, makeFakeServer
+from twisted.test.iosim import FakeTransport, IOPump, connect, makeFakeClient
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -63,17 +63,22 @@ class Turns:
 
 class DoorTestCase(SynchronousTestCase):
     def setUp(self) -> None:
+        self.pumps: list[IOPump] = []
         if not TRUSTS:
-            TRUSTS.update(issueTrusts(Path(self.mktemp()).absolute(), "device", "router"))
+            TRUSTS.update(issueTrusts(Path(self.mktemp()).absolute(), "device", "other", "router"))
         self.clock = Clock()
-        self.connections = self.makeConnections("router")
+        self.open(LIMITS)
+
+    def open(self, limits: ConnectionLimits) -> None:
+        """Open the door of a router with those limits."""
+        self.connections = self.makeConnections("router", limits)
         self.keeper = self.connections.doorkeeper
         self.door = EPServerFactory(self.connections, TRUSTS["router"]).door(self.clock)
 
-    def makeConnections(self, identity: str) -> Connections:
+    def makeConnections(self, identity: str, limits: ConnectionLimits = LIMITS) -> Connections:
         device = FakeDevice()
         node = DeviceNode(device, parametersOf(device, identity), self.clock)
-        connections = Connections(node, self.clock, LIMITS)
+        connections = Connections(node, self.clock, limits)
         connections.startService()
         return connections
 
@@ -102,27 +107,33 @@ class DoorTestCase(SynchronousTestCase):
             self.clock.advance(0.02)
 
 
-class DeviceTests(DoorTestCase):
-    """A device that is let in."""
+class ArrivalTestCase(DoorTestCase):
+    """Devices arrive."""
 
-    def setUp(self) -> None:
-        super().setUp()
-        self.client = EPClientFactory(self.makeConnections("device"), TRUSTS["device"])
-
-    def arrive(self) -> tuple[Stranger, EPProtocol, IOPump]:
-        stranger = self.door.buildProtocol(None)
-        dialling = TRUSTS["device"].clientFactory(self.client, clock=self.clock).buildProtocol(None)
+    def arrive(
+        self, identity: str = "device", host: str = "192.0.2.1"
+    ) -> tuple[Stranger, EPProtocol]:
+        address = IPv4Address("TCP", host, 4711)
+        stranger = self.door.buildProtocol(address)
+        trust = TRUSTS[identity]
+        factory = EPClientFactory(self.makeConnections(identity), trust)
+        dialling = trust.clientFactory(factory, clock=self.clock).buildProtocol(None)
         assert dialling is not None
         device: EPProtocol = dialling.wrappedProtocol
-        ends = makeFakeServer(stranger), makeFakeClient(dialling)
-        pump = connect(stranger, ends[0], dialling, ends[1], clock=self.clock)
+        ends = FakeTransport(stranger, True, peerAddress=address), makeFakeClient(dialling)
+        self.pumps.append(connect(stranger, ends[0], dialling, ends[1], clock=self.clock))
         for _ in range(20):
             self.clock.advance(0.01)
-            pump.flush()
-        return stranger, device, pump
+            for pump in self.pumps:
+                pump.flush()
+        return stranger, device
+
+
+class DeviceTests(ArrivalTestCase):
+    """A device that is let in."""
 
     def test_itsSessionOpensAndItIsNoStrangerAnyMore(self) -> None:
-        stranger, device, _ = self.arrive()
+        stranger, device = self.arrive()
         assert stranger.protocol is not None
         self.assertIs(stranger.protocol.session.phase, Phase.OPEN)
         self.assertIs(device.session.phase, Phase.OPEN)
@@ -131,17 +142,17 @@ class DeviceTests(DoorTestCase):
     def test_itGetsInPastAnyNumberOfSilentStrangers(self) -> None:
         for number in range(300):
             self.knock(f"192.0.2.{number % 250}")
-        _, device, _ = self.arrive()
+        _, device = self.arrive()
         self.assertIs(device.session.phase, Phase.OPEN)
 
     def test_strangersNeverMakeItLeave(self) -> None:
-        _, device, _ = self.arrive()
+        _, device = self.arrive()
         for number in range(300):
             self.knock(f"192.0.2.{number % 250}")
         self.assertIs(device.session.phase, Phase.OPEN)
 
     def test_theEndOfItsConnectionEndsItsSession(self) -> None:
-        stranger, _, _ = self.arrive()
+        stranger, _ = self.arrive()
         protocol = stranger.protocol
         assert protocol is not None
         stranger.connectionLost(Failure(ConnectionDone()))
@@ -150,9 +161,41 @@ class DeviceTests(DoorTestCase):
 
     def test_S4_whoShookHandsIsAStrangerUntilItSaysWhoItIs(self) -> None:
         self.patch(EPProtocol, "handshakeCompleted", lambda protocol: None)
-        stranger, _, _ = self.arrive()
+        stranger, _ = self.arrive()
         self.assertEqual(len(self.keeper), 1)
         self.assertIsNotNone(stranger.protocol)
+
+
+class SessionLimitTests(ArrivalTestCase):
+    """Validated peers: as many as are taken, and who is let in all the same."""
+
+    def assertLetIn(self, device: EPProtocol) -> None:
+        self.assertIs(device.session.phase, Phase.OPEN)
+
+    def assertRefused(self, device: EPProtocol) -> None:
+        self.assertIsNot(device.session.phase, Phase.OPEN)
+
+    def test_sessionsInTotal(self) -> None:
+        self.open(ConnectionLimits(connections=1))
+        self.assertLetIn(self.arrive("device", "192.0.2.1")[1])
+        self.assertRefused(self.arrive("other", "192.0.2.2")[1])
+
+    def test_sessionsWithOneAddress(self) -> None:
+        self.open(ConnectionLimits(perAddress=1))
+        self.assertLetIn(self.arrive("device", "192.0.2.1")[1])
+        self.assertRefused(self.arrive("other", "192.0.2.1")[1])
+        self.assertLetIn(self.arrive("other", "192.0.2.2")[1])
+
+    def test_strangersDoNotCount(self) -> None:
+        self.open(ConnectionLimits(connections=1))
+        self.knocks(3, PIECE_OF_A_HELLO)
+        self.assertLetIn(self.arrive()[1])
+
+    def test_whoHasASessionMayComeBack(self) -> None:
+        self.open(ConnectionLimits(connections=1, perAddress=1))
+        self.arrive()
+        self.pumps.clear()  # its old connection is half-open
+        self.assertLetIn(self.arrive()[1])
 
 
 class MakingRoomTests(DoorTestCase):

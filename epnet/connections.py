@@ -10,8 +10,10 @@ A `Dialler` keeps one dialled connection up, with the patience of a `Backoff`.
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from twisted.application.service import Service
@@ -59,6 +61,7 @@ class Connections(Service):
     deviations: how often each diagnostic code came up.
     messages: how many of each type were sent and received: ``(type, direction)``.
     losses: how many transfers were lost, by cause.
+    expiries: when what we present and whom we trust expire; set by whoever keeps the trust.
     """
 
     log = Logger()
@@ -74,10 +77,12 @@ class Connections(Service):
         self.deviations: Counter[str] = Counter()
         self.messages: Counter[tuple[str, str]] = Counter()
         self.losses: Counter[str] = Counter()
+        self.expiries: Mapping[str, datetime] = {}
         self._protocols: dict[EPProtocol, None] = {}
         self._sweep: LoopingCall = LoopingCall.withCount(self._swept)
         self._sweep.clock = clock
         self._stalled = False
+        self._pulsedAt = clock.seconds()
         self._emptied: Deferred[None] | None = None
 
     def __iter__(self) -> Iterator[EPProtocol]:
@@ -93,6 +98,12 @@ class Connections(Service):
     def startService(self) -> None:
         """Begin to sweep."""
         super().startService()
+        self._pulsedAt = self.seconds()
+        if getattr(self.clock, "seconds", None) is time.time:
+            self.log.warn(
+                "this clock follows the wall clock, and leases of power with it: give a reactor "
+                "from epnet.clock.steadyReactor"
+            )
         self._sweep.start(SWEEP_SECONDS, now=False)
 
     def stopService(self) -> Deferred[None]:
@@ -100,9 +111,9 @@ class Connections(Service):
         super().stopService()
         self._emptied = Deferred()
         self.doorkeeper.close()
+        deadline = self.clock.callLater(STOP_SECONDS, self._abortAll)
         for protocol in self:
             protocol.disconnect("shutting down", reconnect=True)
-        deadline = self.clock.callLater(STOP_SECONDS, self._abortAll)
 
         def stopped(_: None) -> None:
             if deadline.active():
@@ -174,6 +185,15 @@ class Connections(Service):
         self._stalled = sweeps >= LATE_SWEEPS and not self._stalled
         if not self._stalled:
             self._pulse()
+            self._pulsedAt = self.seconds()
+
+    def unreadSince(self) -> float:
+        """How long bytes that are read now may have waited: since this time, in s.
+
+        After a stall they are as old as the last pulse for all we know, and no fresh consent (S8).
+        """
+        now = self.seconds()
+        return now if now - self._pulsedAt < LATE_SWEEPS * SWEEP_SECONDS else self._pulsedAt
 
     def _pulse(self) -> None:
         now = self.seconds()
@@ -196,9 +216,8 @@ class Connections(Service):
         try:
             call(now)
         except Exception:
-            self.log.failure("error in our own code: closing what it leaves unguarded")
             for protocol in endangered:
-                protocol.transport.abortConnection()
+                protocol.fail()
 
 
 class Backoff:

@@ -58,7 +58,7 @@ def makeDeviceService(
         Dialler(endpoint, factory, reactor).setServiceParent(top)
     for text in listen:
         accepting = EPPeerFactory.listening if peer else EPServerFactory
-        acceptor = trust.serverFactory(accepting(connections, trust))
+        acceptor = accepting(connections, trust).door()
         Listener(reactor, text, acceptor).setServiceParent(top)
     return top
 

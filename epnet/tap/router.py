@@ -65,8 +65,9 @@ def makeService(options: Options) -> IService:
 
     top = QuietStop(reactor)
     connections.setServiceParent(top)
+    keepTrust(top, trust, sources, connections)
     listening = [
-        Listener(reactor, text, trust.serverFactory(EPServerFactory(connections, trust)))
+        Listener(reactor, text, EPServerFactory(connections, trust).door())
         for text in options.many("listen") or [defaultListen()]
     ]
     page = Listener(

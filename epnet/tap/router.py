@@ -65,7 +65,6 @@ def makeService(options: Options) -> IService:
 
     top = QuietStop(reactor)
     connections.setServiceParent(top)
-    keepTrust(top, trust, sources, connections)
     listening = [
         Listener(reactor, text, EPServerFactory(connections, trust).door())
         for text in options.many("listen") or [defaultListen()]

@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of epnet.wire; CONTRIBUTING says how to run it."""

@@ -1,0 +1,167 @@
+"""What holds for any input: each target takes bytes and raises if something does not.
+
+`stream` takes what a peer may send.  The others take the payload of a frame after a byte that says
+of which, see `frameAround`, so that few inputs are spent on lengths that do not match.  Nothing
+here needs the fuzzer: a test can call it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from epnet.wire import (
+    Diagnostic,
+    Frame,
+    FrameReader,
+    Gap,
+    Message,
+    Severity,
+    UnknownMessage,
+    codec,
+    decode,
+    decodeFrame,
+    encode,
+    encodeFrame,
+    messageClass,
+    registeredMessages,
+)
+from epnet.wire.annotate import ROW, annotate
+from epnet.wire.frameform import encodeForm, frameForm
+from epnet.wire.walk import RawKey, parse
+
+UNKNOWN_TYPE: Final = 0x01234567
+"""The type of the frames whose message type nobody registered."""
+HEADERS: Final = 0x80
+"""In the byte before a payload: that the frame has headers."""
+_TEXT_LIMIT: Final = 300
+_QUICK: Final = codec._QUICK
+
+
+def stream(data: bytes) -> None:
+    """A stream in pieces of one more byte than its first byte says has the same frames."""
+    size, data = 1 + int.from_bytes(data[:1], "big"), data[1:]
+    strict = size % 2 == 0
+    whole = _read([data], strict)
+    pieces = _read((data[at : at + size] for at in range(0, len(data), size)), strict)
+    assert pieces == whole, f"in pieces: {pieces}\nat once: {whole}"
+    at = 0
+    for item in whole:
+        assert item.offset == at, item
+        at += item.length if isinstance(item, Frame) else item.skipped
+        decoded = decodeFrame(item, strict=strict) if isinstance(item, Frame) else item
+        _checkDiagnostics(decoded.diagnostics, len(data))
+    assert at == len(data), f"{at} of {len(data)} bytes are in a frame or a gap"
+
+
+def _read(pieces: Iterable[bytes], strict: bool) -> list[Frame | Gap]:
+    reader, found = FrameReader(strict=strict), list[Frame | Gap]()
+    for piece in pieces:
+        found += reader.feed(piece)
+    return found + reader.finish()
+
+
+def payload(data: bytes) -> None:
+    """What a payload says is still said after decoding and encoding it."""
+    whole = frameAround(data)
+    frame = _only(whole)
+    decoded = decodeFrame(frame)
+    _checkDiagnostics(decoded.diagnostics, len(whole))
+    message = decoded.message
+    if message is None:
+        assert decoded.voidsConsent and decoded.diagnostics, decoded
+        return
+    written = encode(message)
+    again = decode(written)
+    assert again.message == message, f"{message}\nencoded again: {again.message}"
+    assert again.voidsConsent == decoded.voidsConsent, f"{decoded}\nencoded again: {again}"
+    assert encode(again.message) == written, f"{written.hex()}, {encode(again.message).hex()}"
+    _checkKept(frame, message)
+
+
+def modes(data: bytes) -> None:
+    """Strict, lenient, cbor2 and the walk find the same in a payload.
+
+    How cbor2 and the walk quote an odd value differs.
+    """
+    frame = _only(frameAround(data))
+    lenient, strict = decodeFrame(frame), decodeFrame(frame, strict=True)
+    codec._QUICK = -1  # type: ignore[misc]
+    try:
+        walked = decodeFrame(frame)
+    finally:
+        codec._QUICK = _QUICK  # type: ignore[misc]
+    found = [(each.code, each.path, each.offset) for each in lenient.diagnostics]
+    for other in (strict, walked):
+        same = [(each.code, each.path, each.offset) for each in other.diagnostics]
+        assert same == found, f"{lenient}\n{other}"
+    assert all(each.severity is Severity.ERROR for each in strict.diagnostics), strict
+    assert strict.message == (None if found else lenient.message), f"{lenient}\n{strict}"
+    assert walked.message == lenient.message, f"cbor2: {lenient}\nwalk: {walked}"
+    assert walked.voidsConsent == lenient.voidsConsent, f"cbor2: {lenient}\nwalk: {walked}"
+
+
+def form(data: bytes) -> None:
+    """A payload is the same after it was shown in JSON's terms; byte by byte all of it is shown."""
+    whole = frameAround(data)
+    frame = _only(whole)
+    lines = annotate(frame, whole)
+    assert b"".join(line.data for line in lines) == whole
+    assert all(len(line.data) <= ROW for line in lines)
+    first = decodeFrame(frame)
+    read = json.loads(json.dumps(frameForm(frame, first), allow_nan=False))
+    again = decode(encodeForm(read))
+    assert again.message == first.message, f"{first.message}\nin JSON: {again.message}"
+    assert again.frame is not None and again.frame.headers == frame.headers
+
+
+def frameAround(data: bytes) -> bytes:
+    """A frame around a payload; the first byte chooses its message type and its headers."""
+    types = [cls.typeId for cls in registeredMessages()] + [UNKNOWN_TYPE]
+    choice, content = int.from_bytes(data[:1], "big"), data[1:]
+    headers = {0x100: b"\x82\x01\x02"} if choice & HEADERS else None
+    return encodeFrame(types[(choice & ~HEADERS) % len(types)], content, headers)
+
+
+def _only(data: bytes) -> Frame:
+    [frame] = _read([data], strict=True)
+    assert isinstance(frame, Frame), frame
+    assert not frame.diagnostics, frame
+    return frame
+
+
+def _checkDiagnostics(diagnostics: Iterable[Diagnostic], end: int) -> None:
+    for each in diagnostics:
+        assert 0 <= each.offset <= end, each
+        assert each.path and each.text and len(each.text) < _TEXT_LIMIT, each
+
+
+def _checkKept(frame: Frame, message: Message) -> None:
+    """Each field of the payload is understood, or in `unknown` as it came (V3)."""
+    cls = messageClass(frame.typeId)
+    if cls is None:
+        assert message == UnknownMessage(typeId=frame.typeId, payload=frame.payload)
+        return
+    keys = _keysIn(frame)
+    understood = {row.id for row, _ in message.present()}
+    assert keys.keys() <= understood | message.unknown.keys(), message
+    for key, raw in message.unknown.items():
+        assert keys[key] == raw, message
+
+
+def _keysIn(frame: Frame) -> dict[int | bytes, bytes]:
+    """The fields of a payload: keys to items, both as they came unless the key is an integer."""
+    content = frame.payload
+    if content in (None, b"", b"\xf6"):
+        return {}
+    item, _ = parse(content)
+    return {
+        key.data if isinstance(key, RawKey) else key: content[part.start : part.end]
+        for key, part in item.parts
+    }
+
+
+TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
+    target.__name__: target for target in (stream, payload, modes, form)
+}

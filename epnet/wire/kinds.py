@@ -21,7 +21,7 @@ import attrs
 from epnet.errors import UsageError
 from epnet.wire import shortest
 from epnet.wire.diagnostics import Code
-from epnet.wire.timestamps import formatTimestamp, parseTimestamp
+from epnet.wire.timestamps import fixOffset, formatTimestamp, parseTimestamp
 from epnet.wire.walk import BadText, Tagged
 
 T = TypeVar("T")
@@ -278,10 +278,9 @@ class Timestamp(Kind[datetime]):
         if not isinstance(value, datetime):
             raise InvalidValue(path, value, "a datetime with a time zone")
         try:
-            formatTimestamp(value)
+            return fixOffset(value)
         except (ValueError, OverflowError):
             raise InvalidValue(path, value, "a datetime with a time zone") from None
-        return value
 
     def pack(self, value: datetime) -> bytes:
         return shortest.text(formatTimestamp(value))

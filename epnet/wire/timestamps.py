@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 from epnet.wire.diagnostics import Code
 
@@ -15,23 +15,29 @@ _FORM = re.compile(
 )
 
 
-def formatTimestamp(moment: datetime) -> str:
-    """An aware datetime as RFC 3339, with `Z` for UTC.
+def fixOffset(moment: datetime) -> datetime:
+    """The same moment with an offset that RFC 3339 can tell, whatever says it for the time given.
 
-    Raises ValueError or OverflowError for one that RFC 3339 cannot tell.
+    Two times of one time zone compare by their clocks alone, and so in the wrong order where the
+    clock is put back; with fixed offsets they compare as what they are.
+
+    Raises ValueError for a datetime without a time zone, and OverflowError.
     """
     offset = moment.utcoffset()
     if offset is None:
         raise ValueError("no time zone")
     if offset % timedelta(minutes=1):
-        moment, offset = moment.astimezone(UTC), timedelta()
-    text = moment.replace(tzinfo=UTC).isoformat().removesuffix("+00:00")
+        return moment.astimezone(UTC)
+    return moment.replace(tzinfo=timezone(offset), fold=0)
+
+
+def formatTimestamp(moment: datetime) -> str:
+    """An aware datetime as RFC 3339, with `Z` for UTC.  Raises as `fixOffset`."""
+    moment = fixOffset(moment)
+    text, offset = moment.isoformat()[:-6], moment.isoformat()[-6:]
     if moment.microsecond:
         text = text.rstrip("0")
-    if not offset:
-        return text + "Z"
-    sign, minutes = "-" if offset < timedelta() else "+", abs(offset) // timedelta(minutes=1)
-    return f"{text}{sign}{minutes // 60:02}:{minutes % 60:02}"
+    return text + ("Z" if offset == "+00:00" else offset)
 
 
 def parseTimestamp(text: str) -> tuple[datetime, list[Code]]:

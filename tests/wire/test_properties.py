@@ -47,7 +47,7 @@ moments = st.datetimes(
     datetime(9998, 1, 1),
     timezones=st.just(UTC)
     | st.builds(timezone, st.integers(-1439, 1439).map(lambda minutes: timedelta(minutes=minutes))),
-).map(lambda moment: moment.replace(fold=0))
+)
 sources = st.sampled_from(Source) | st.integers(0, 2**64 - 1)
 states = st.sampled_from(IsolationState) | st.integers(0, 2**64 - 1)
 

@@ -12,7 +12,7 @@ from epnet.endpoints import Listener, Upstream, defaultListen
 from epnet.errors import UsageError
 from epnet.factory import EPClientFactory, EPPeerFactory, EPServerFactory
 from epnet.node import DeviceNode, parametersOf
-from epnet.tap.common import CommonOptions, QuietStop, hostIdentity, loadTrust
+from epnet.tap.common import CommonOptions, QuietStop, hostIdentity, keepTrust, loadTrust
 
 
 class DeviceOptions(CommonOptions):
@@ -45,10 +45,12 @@ def makeDeviceService(
         raise UsageError("which device? Say --device KIND, for example --device solar")
     device = parseDevice(options["device"], reactor)
     identity = options.identity(hostIdentity(device.type))
-    trust = loadTrust(options.trustSources(identity))
+    sources = options.trustSources(identity)
+    trust = loadTrust(sources)
     connections = Connections(DeviceNode(device, parametersOf(device, identity), reactor), reactor)
     top = QuietStop(reactor)
     connections.setServiceParent(top)
+    keepTrust(top, trust, sources, connections)
     for text in upstreams:
         place = Upstream.parse(text)
         dialling = EPPeerFactory if peer else EPClientFactory

@@ -20,6 +20,7 @@ from epnet.tap.common import (
     clearErrors,
     hostIdentity,
     loadTrust,
+    keepTrust,
     steadyReactor,
 )
 from epnet.wire import SessionParameters
@@ -52,7 +53,8 @@ def makeService(options: Options) -> IService:
     identity = options.identity(hostIdentity("router"))
     if not (options["certificate"] or options["key"] or options["authority"]):
         ensureCertificate(options.stateDir, identity)
-    trust = loadTrust(options.trustSources(identity))
+    sources = options.trustSources(identity)
+    trust = loadTrust(sources)
     parameters = SessionParameters(
         identity=identity,
         type="router",
@@ -65,6 +67,7 @@ def makeService(options: Options) -> IService:
 
     top = QuietStop(reactor)
     connections.setServiceParent(top)
+    keepTrust(top, trust, sources, connections)
     listening = [
         Listener(reactor, text, EPServerFactory(connections, trust).door())
         for text in options.many("listen") or [defaultListen()]

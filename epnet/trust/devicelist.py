@@ -37,7 +37,11 @@ def devicesPath(stateDir: Path) -> Path:
 
 
 def keyFingerprint(certificate: x509.Certificate) -> str:
-    """SHA-256 of the certificate's SubjectPublicKeyInfo in DER form, 64 lower-case hex digits."""
+    """SHA-256 of the certificate's SubjectPublicKeyInfo in DER form, 64 lower-case hex digits.
+
+    Raises ValueError or `cryptography.exceptions.UnsupportedAlgorithm` for a key that is broken or
+    of a kind that `cryptography` does not know.
+    """
     key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     digest = Hash(SHA256())
     digest.update(key)

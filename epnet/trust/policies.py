@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from OpenSSL import crypto
 from twisted.logger import Logger
 
@@ -230,14 +231,20 @@ class ListedDevices:
     def _vouched(self, certificate: x509.Certificate) -> CertificateIdentity | None:
         """What is vouched for, by the list or by a certificate that stands in it."""
         read = readCertificate(certificate)
-        if read.fingerprint in self._identities:
-            identity = self._identities[read.fingerprint]
+        identity = self._identities.get(read.fingerprint)
+        if identity is not None:
             return attrs.evolve(read, identities=frozenset({identity}))
-        identity = self._identities.get(keyFingerprint(certificate), "")
-        if not identity:
+        identity = self._identityOfKey(certificate)
+        if identity is None:
             return None
         # Whoever has the key can write any tenant and provider into a certificate for it.
         return attrs.evolve(read, identities=frozenset({identity}), tenant=None, provider=None)
+
+    def _identityOfKey(self, certificate: x509.Certificate) -> str | None:
+        try:
+            return self._identities.get(keyFingerprint(certificate))
+        except (ValueError, UnsupportedAlgorithm):
+            return None
 
 
 class Everyone:

@@ -1,0 +1,198 @@
+"""Trust while a program runs: files that change, certificates that expire.
+
+1. Every 2 s the files' times are looked at.  Once a change has settled for that long, or at once
+   on SIGHUP, they are read anew.
+2. What we present and whom we trust are taken over one by one.  What cannot be read, or does not
+   fit together, stays as it was, and the log says so loudly: a slip of the pen must not lock a
+   house out.
+3. New connections go by the new trust at once.  Every open session is judged again, a few at a
+   time; one whose peer is no longer trusted drains and is left with the reason.  So it is every
+   hour, for certificates that have expired meanwhile.
+4. Once a day the log warns of what expires within 30 days: our certificate, the authority, the
+   revocation list, and the certificates of connected peers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import Cooperator, LoopingCall
+from twisted.logger import Logger
+
+from epnet.errors import PeerError, UsageError
+
+if TYPE_CHECKING:
+    from epnet.connections import Connections
+    from epnet.protocol import EPProtocol
+    from epnet.tls import Trust
+    from epnet.trust.sources import TrustSources
+
+POLL_SECONDS: Final = 2.0
+RECHECK_SECONDS: Final = 3600.0
+WARN_SECONDS: Final = 86400.0
+WARN_AHEAD: Final = timedelta(days=30)
+BATCH: Final = 8
+"""Sessions judged at a time, a millisecond or two of work; all others are served in between."""
+PAUSE_SECONDS: Final = 0.01
+
+_EXPIRING: Final = {
+    "own": "our certificate",
+    "authority": "the certificate of the authority we trust",
+    "crl": "the revocation list",
+}
+
+
+class TrustKeeper(Service):
+    """Keeps a trust as its files say, and sessions as the trust says.
+
+    trust: what the connections go by.
+    sources: the files it was made of.
+    connections: the sessions that depend on it.
+    clock: the one clock.
+    timeOfDay: tells the time of day, aware.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        trust: Trust,
+        sources: TrustSources,
+        connections: Connections,
+        clock: IReactorTime,
+        timeOfDay: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._trust = trust
+        self._sources = sources.pinned()
+        self._connections = connections
+        self._timeOfDay = timeOfDay
+        self._loaded = self._seen = self._sources.signature()
+        self._cooperator = Cooperator(
+            terminationPredicateFactory=lambda: lambda: True,  # one batch at a time
+            scheduler=lambda call: clock.callLater(PAUSE_SECONDS, call),
+            started=False,
+        )
+        self._loops = {
+            period: LoopingCall(self._guarded, call)
+            for period, call in (
+                (POLL_SECONDS, self._poll),
+                (RECHECK_SECONDS, self._recheck),
+                (WARN_SECONDS, self._warn),
+            )
+        }
+        for loop in self._loops.values():
+            loop.clock = clock
+        connections.expiries = trust.expiries()
+
+    def startService(self) -> None:
+        """Begin to watch."""
+        super().startService()
+        self._cooperator.start()
+        for period, loop in self._loops.items():
+            loop.start(period, now=period == WARN_SECONDS)
+
+    def stopService(self) -> None:
+        """Watch no more."""
+        super().stopService()
+        self._cooperator.stop()
+        for loop in self._loops.values():
+            loop.stop()
+
+    def reload(self) -> None:
+        """Read everything anew, now."""
+        self._loaded = self._sources.signature()
+        with self._keepingWhatWeHad("whom we trust"):
+            self._trust.believe(self._sources.loadPolicy())
+        with self._keepingWhatWeHad("our certificate"):
+            self._trust.present(self._sources.loadCredentials(self._trust.policy))
+        self._sources = self._sources.pinned()
+        self._connections.expiries = self._trust.expiries()
+        self.log.info("trust was read anew from its files", security=True)
+        self._warn()
+        self._recheck()
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        """A bug never ends the watch."""
+        try:
+            call()
+        except Exception:
+            self.log.failure("error in our own code while watching over trust")
+
+    def _poll(self) -> None:
+        signature = self._sources.signature()
+        settled = signature == self._seen
+        self._seen = signature
+        if settled and signature != self._loaded:
+            self.reload()
+
+    @contextmanager
+    def _keepingWhatWeHad(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except UsageError as error:
+            self.log.critical(
+                "CANNOT RENEW {what}, so the old state stays in force: {error}",
+                what=what,
+                error=error,
+                security=True,
+            )
+
+    # Open sessions
+
+    def _recheck(self) -> None:
+        """Judge every open session again; strangers are judged when they say who they are."""
+        done = self._cooperator.cooperate(self._judgements()).whenDone()
+        done.addErrback(lambda failure: self.log.failure("sessions not judged again", failure))
+
+    def _judgements(self) -> Iterator[None]:
+        for number, protocol in enumerate(self._connections, 1):
+            if protocol.session.publishing:
+                self._judge(protocol)
+            if number % BATCH == 0:
+                yield
+
+    def _judge(self, protocol: EPProtocol) -> None:
+        peer = protocol.peer
+        try:
+            protocol.factory.authenticate(peer.parameters, protocol)
+        except PeerError as error:
+            self.log.warn(
+                "session with {peer.identity} at {address}: no longer trusted: {error}",
+                peer=peer,
+                address=protocol.address,
+                error=error,
+                security=True,
+            )
+            protocol.disconnect(f"no longer trusted: {error}")
+
+    # What expires
+
+    def _warn(self) -> None:
+        for key, expiry in self._trust.expiries().items():
+            self._warnOf(_EXPIRING[key], expiry)
+        for protocol in self._connections:
+            peer = protocol.session.peer
+            if peer is not None and peer.authenticated and peer.certificate is not None:
+                self._warnOf(f"the certificate of {peer.identity}", peer.certificate.notAfter)
+
+    def _warnOf(self, what: str, expiry: datetime) -> None:
+        remaining = expiry - self._timeOfDay()
+        if remaining < timedelta():
+            self.log.critical(
+                "EXPIRED: {what} on {expiry:%Y-%m-%d}; renew it with 'epnet pki'",
+                what=what,
+                expiry=expiry,
+                security=True,
+            )
+        elif remaining < WARN_AHEAD:
+            self.log.warn(
+                "{what} expires in {days} days, on {expiry:%Y-%m-%d}; renew it with 'epnet pki'",
+                what=what,
+                days=remaining.days,
+                expiry=expiry,
+            )

@@ -11,7 +11,6 @@ import attrs
 from twisted.internet.defer import Deferred, gatherResults
 
 from tests.faults.faults import Fault, Lanes
-from tests.faults.house import Lane
 from tests.faults.waiting import pause
 
 STEADY_SECONDS: Final = (0.2, 0.25)
@@ -103,11 +102,7 @@ async def _survive(fault: Fault, lanes: Lanes, report: Report) -> None:
     await fault.begin(lanes)
     await pause(SURVIVED_SECONDS)
     for lane, mark in zip(lanes, marks, strict=True):
-        _expectNoEnding(lane, mark)
+        endings = lane.endings(mark)
+        assert not endings, f"{lane.identity}: a session ended without need: {endings}"
         report.add(GAP, "either", lane.longestGap(mark))
     await fault.end(lanes)
-
-
-def _expectNoEnding(lane: Lane, mark: dict[str, int]) -> None:
-    endings = lane.endings(mark)
-    assert not endings, f"{lane.identity}: a session ended without need: {endings}"

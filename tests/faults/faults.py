@@ -121,6 +121,13 @@ async def _nothing(lanes: Lanes) -> None:
     """It needs no mending."""
 
 
+async def _checkLost(lanes: Lanes) -> None:
+    """It mended itself, if it happened."""
+    for lane in lanes:
+        assert lane.cable is not None and lane.cable.wire is not None
+        assert not lane.cable.wire.losing, f"{lane.identity}: no segment was lost"
+
+
 async def _restartDevices(lanes: Lanes) -> None:
     for lane in lanes:
         lane.device.end()
@@ -182,7 +189,7 @@ FAULTS: Final = (
         "one segment lost, from the device",
         _withWires,
         _each(_loseOne(0)),
-        _nothing,
+        _checkLost,
         notices=(),
         network=True,
     ),
@@ -190,7 +197,7 @@ FAULTS: Final = (
         "one segment lost, to the device",
         _withWires,
         _each(_loseOne(1)),
-        _nothing,
+        _checkLost,
         notices=(),
         network=True,
     ),

@@ -9,6 +9,7 @@ from socket import create_server
 
 import attrs
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
 from twisted.internet.interfaces import IListeningPort
 
@@ -147,7 +148,8 @@ class House:
             await self._addLane(number)
         for lane in self.lanes:
             await lane.flowing()
-        self._held = {program: await _settled(program) for program in self._programs}
+        held = await gatherResults([_settling(program) for program in self._programs])
+        self._held = dict(zip(self._programs, held, strict=True))
 
     async def _addLane(self, number: int) -> None:
         identity, port = f"witness-{number}", self._port
@@ -194,12 +196,12 @@ class House:
 
     async def leaks(self) -> list[str]:
         """What any program holds now and did not hold at the start, in words."""
-        found = []
-        for program, held in self._held.items():
-            now = await _settled(program, held)
-            if now != held:
-                found.append(f"{program.identity}: {held} has become {now}")
-        return found
+        states = await gatherResults([_settling(*each) for each in self._held.items()])
+        return [
+            f"{program.identity}: {held} has become {now}"
+            for (program, held), now in zip(self._held.items(), states, strict=True)
+            if now != held
+        ]
 
     async def close(self) -> None:
         """End everything."""
@@ -216,6 +218,10 @@ class House:
 
 def _busy(relay: Relay | None) -> bool:
     return relay is not None and bool(relay.ends)
+
+
+def _settling(program: Program, held: State | None = None) -> Deferred[State]:
+    return Deferred.fromCoroutine(_settled(program, held))
 
 
 async def _settled(program: Program, held: State | None = None) -> State:

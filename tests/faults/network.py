@@ -31,7 +31,9 @@ def whyNot() -> str | None:
         return f"there is no {', no '.join(missing)}"
     if os.geteuid() != 0:
         return "it takes root"
-    tried = subprocess.run(["unshare", "--net", "ip", "link", "add", "v0", "type", "veth"])
+    tried = subprocess.run(
+        ["unshare", "--net", "ip", "link", "add", "v0", "type", "veth"], capture_output=True
+    )
     return None if tried.returncode == 0 else "the kernel or a sandbox does not allow it"
 
 
@@ -98,13 +100,13 @@ class Cable:
         self._interface = f"d{number}"
         self._address = f"10.77.{number}.2"
         if wire is None:
-            self._device.connect("up", switch, self._interface)
+            self._device.connect("eth0", switch, self._interface)
         else:
             for namespace, name in zip((self._device, switch), wire.interfaces, strict=True):
                 namespace.adopt(name)
-            self._device.ip(f"link set {wire.interfaces[0]} name up")
+            self._device.ip(f"link set {wire.interfaces[0]} name eth0")
             switch.ip(f"link set {wire.interfaces[1]} name {self._interface}")
-        self._device.address("up", self._address)
+        self._device.address("eth0", self._address)
         switch.address(self._interface, f"10.77.{number}.1")
         self._device.ip(f"route add default via 10.77.{number}.1")
 
@@ -132,13 +134,13 @@ class Cable:
 
     def throttle(self) -> None:
         """Let through 2 kbit/s each way, about one message in a second, and queue 5 s of it."""
-        for namespace, interface in ((self._switch, self._interface), (self._device, "up")):
+        for namespace, interface in ((self._switch, self._interface), (self._device, "eth0")):
             limit = "rate 2kbit burst 1600 latency 5s"
             namespace.run("tc", *f"qdisc add dev {interface} root tbf {limit}".split())
 
     def unthrottle(self) -> None:
         """Let everything through, and forget what was queued."""
-        for namespace, interface in ((self._switch, self._interface), (self._device, "up")):
+        for namespace, interface in ((self._switch, self._interface), (self._device, "eth0")):
             namespace.run("tc", *f"qdisc del dev {interface} root".split())
 
     def close(self) -> None:
@@ -158,8 +160,8 @@ class Network:
     def __init__(self, devices: int, *, wires: bool) -> None:
         self._switch = Namespace()
         self._router = Namespace()
-        self._router.connect("down", self._switch, "router")
-        self._router.address("down", ROUTER_ADDRESS)
+        self._router.connect("eth0", self._switch, "router")
+        self._router.address("eth0", ROUTER_ADDRESS)
         self._switch.address("router", "10.77.0.1")
         self._switch.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
         self._router.ip("route add default via 10.77.0.1")

@@ -25,7 +25,6 @@ class Wire:
     Runs in the reactor.  Make it, then hand the interfaces to the namespaces they belong in.
 
     interfaces: their names in the machine's own namespace, until they are moved.
-    lost: how many packets it has lost.
     """
 
     _numbers: ClassVar[itertools.count[int]] = itertools.count()
@@ -33,7 +32,6 @@ class Wire:
     def __init__(self) -> None:
         number = next(self._numbers)
         self.interfaces = tuple(f"ep{os.getpid()}.{number}{side}" for side in "ab")
-        self.lost = 0
         self._losing: int | None = None
         self._ends = [_End(name) for name in self.interfaces]
         for side, end in enumerate(self._ends):
@@ -43,12 +41,16 @@ class Wire:
         """Lose the next TCP segment that carries data; side 0: from the device, 1: to it."""
         self._losing = side
 
+    @property
+    def losing(self) -> bool:
+        """Whether it is still to lose a segment."""
+        return self._losing is not None
+
     def carries(self, packet: bytes, side: int) -> bool:
         """Whether a packet that came in at a side goes out at the other."""
         if self._losing != side or not _hasData(packet):
             return True
         self._losing = None
-        self.lost += 1
         return False
 
     def close(self) -> None:

@@ -1,17 +1,17 @@
 """What a program under test writes down about itself, while a fault happens to it.
 
-Each line of the journal (the file named by ``EPNET_JOURNAL``) is a JSON object: `what`, `at` in s of
-the machine's monotonic clock, which all processes share, and more.
+Each line of the journal (the file named by ``EPNET_JOURNAL``) is a JSON object: `what`, `at` in s
+of the machine's monotonic clock, which all processes share, and more.
 
-================= ==================================================================================
-power             a device may draw so many watts, `draw_w`: from nothing to something, or back
-shut down         the controlled shutdown begins: a device's `shutDown`, or `open` of a router's port
-session over      the node is about to be told: `peer`, `cause`, whether `inTransfer`, and `heardAt`,
-                  when the last frame arrived that shows that the link lives
-gap               in a transfer, so many `seconds` passed between two such frames from `peer`;
-                  only from 80 ms
-state             upon SIGUSR2: how many `calls` are scheduled, how many `connections` there are
-================= ==================================================================================
+============ =======================================================================================
+power        a device may draw so many watts, `draw_w`: from nothing to something, or back
+session over the node is about to be told: `peer`, `cause`, whether `inTransfer`, and `heardAt`,
+             when the last frame arrived that shows that the link lives
+shut down    the controlled shutdown begins: `shutDown` of a device, or `open` of a router's port
+gap          in a transfer, so many `seconds` passed between two such frames from `peer`; only
+             from 80 ms
+state        upon SIGUSR2: how many `calls` are scheduled, how many `connections` there are
+============ =======================================================================================
 """
 
 from __future__ import annotations

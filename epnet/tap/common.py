@@ -14,16 +14,16 @@ from typing import Any, TypeVar
 
 from twisted.application.service import IService, MultiService
 from twisted.python import usage
-from epnet.connections import Connections
 
+from epnet.connections import Connections
 from epnet.errors import UsageError
 from epnet.identity import readCertificate
 from epnet.pem import readCertificates
 from epnet.pki import CertificatePaths, certificatePaths
 from epnet.state import defaultStateDir
 from epnet.tls import Trust
-from epnet.trust.keeper import TrustKeeper
 from epnet.trust.devicelist import devicesPath
+from epnet.trust.keeper import TrustKeeper
 from epnet.trust.keylog import KeyLog
 from epnet.trust.revocation import revocationPaths
 from epnet.trust.sources import AUTHORITY, POLICIES, TrustSources
@@ -132,13 +132,10 @@ def loadTrust(sources: TrustSources) -> Trust:
 def steadyReactor() -> Any:
     """The reactor, telling monotonic time.
 
-
-    onHangup: called on SIGHUP, to read anew what may have changed.
     By itself Twisted's reactor goes by the wall clock: set back by an hour, it would call nothing
     for an hour, and leases of power would live on.  Call this before anything is scheduled.
     """
     from twisted.internet import reactor
-        self.onHangup: Callable[[], None] = lambda: None
 
     reactor.seconds = time.monotonic  # type: ignore[method-assign]
     return reactor
@@ -148,33 +145,27 @@ class QuietStop(MultiService):
     """The top service: SIGTERM and SIGINT end the program in order and with exit status 0.
 
     twistd by itself repeats the signal after the reactor has stopped, which ends with 143 or 130.
-    """
-        signal.signal(signal.SIGHUP, self._hangUp)
 
-    def _hangUp(self, number: int, frame: FrameType | None) -> None:
-        self._reactor.callFromThread(self.onHangup)
+    onHangup: called on SIGHUP, to read anew what may have changed.
+    """
 
     def __init__(self, reactor: Any) -> None:
         super().__init__()
+        self.onHangup: Callable[[], None] = lambda: None
         self._reactor = reactor
 
     def startService(self) -> None:
         """Start, and take the signals over once the reactor has installed its own handlers."""
         super().startService()
         self._reactor.callWhenRunning(self._takeSignals)
-def keepTrust(
-    top: QuietStop, trust: Trust, sources: TrustSources, connections: Connections
-) -> None:
-    """Follow the files that a trust was made of, by their times and on SIGHUP."""
-    keeper = TrustKeeper(trust, sources, connections, connections.clock)
-    keeper.setServiceParent(top)
-    top.onHangup = keeper.reload
-
-
 
     def _takeSignals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._hangUp)
+
+    def _hangUp(self, number: int, frame: FrameType | None) -> None:
+        self._reactor.callFromThread(self.onHangup)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._reactor.callFromThread(self._stopOnce)
@@ -182,6 +173,15 @@ def keepTrust(
     def _stopOnce(self) -> None:
         if self.running:
             self._reactor.stop()
+
+
+def keepTrust(
+    top: QuietStop, trust: Trust, sources: TrustSources, connections: Connections
+) -> None:
+    """Follow the files that a trust was made of, by their times and on SIGHUP."""
+    keeper = TrustKeeper(trust, sources, connections, connections.clock)
+    keeper.setServiceParent(top)
+    top.onHangup = keeper.reload
 
 
 def clearErrors(makeService: Callable[[O], IService]) -> Callable[[O], IService]:

@@ -19,8 +19,8 @@ from epnet.tap.common import (
     QuietStop,
     clearErrors,
     hostIdentity,
-    loadTrust,
     keepTrust,
+    loadTrust,
     steadyReactor,
 )
 from epnet.wire import SessionParameters

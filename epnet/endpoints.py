@@ -148,7 +148,7 @@ class Listener(Service):
                 "port, or choose another one with --listen or --http."
             )
 
-    def _whereAndWhy(self, error: BaseException) -> str:
+    def _whereAndWhy(self, error: BaseException | None) -> str:
         if not isinstance(error, CannotListenError):
             return f"{self.text}: {error}"
         where = "" if error.interface in ("", "::") else f" of {error.interface}"

@@ -11,10 +11,11 @@ from attrs import evolve
 from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase
 
+from epnet.clock import steadyReactor
 from epnet.errors import UsageError
 from epnet.pki import initAuthority, issueCertificate
 from epnet.tap import client, router
-from epnet.tap.common import clearErrors, hostIdentity, loadTrust, steadyReactor
+from epnet.tap.common import clearErrors, hostIdentity, loadTrust
 from epnet.trust.sources import TrustSources
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from twisted.application.service import IService
 
+from epnet.clock import steadyReactor
 from epnet.errors import UsageError
-from epnet.tap.common import clearErrors, steadyReactor
+from epnet.tap.common import clearErrors
 from epnet.tap.device import DeviceOptions, listeners, makeDeviceService
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -127,18 +126,6 @@ def loadTrust(sources: TrustSources) -> Trust:
             "--authority"
         )
     return sources.load(KeyLog.fromEnvironment())
-
-
-def steadyReactor() -> Any:
-    """The reactor, telling monotonic time.
-
-    By itself Twisted's reactor goes by the wall clock: set back by an hour, it would call nothing
-    for an hour, and leases of power would live on.  Call this before anything is scheduled.
-    """
-    from twisted.internet import reactor
-
-    reactor.seconds = time.monotonic  # type: ignore[method-assign]
-    return reactor
 
 
 class QuietStop(MultiService):

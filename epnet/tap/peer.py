@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twisted.application.service import IService
 
-from epnet.tap.common import clearErrors, steadyReactor
+from epnet.clock import steadyReactor
+from epnet.tap.common import clearErrors
 from epnet.tap.device import DeviceOptions, listeners, makeDeviceService
 
 

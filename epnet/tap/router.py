@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from twisted.application.service import IService
 
+from epnet.clock import steadyReactor
 from epnet.connections import Connections
 from epnet.demo import DEMO_PORTS, Household
 from epnet.endpoints import Listener, defaultListen
@@ -21,7 +22,6 @@ from epnet.tap.common import (
     hostIdentity,
     keepTrust,
     loadTrust,
-    steadyReactor,
 )
 from epnet.wire import SessionParameters
 

@@ -7,6 +7,7 @@ contradictory or not understood allows nothing.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 from epnet.wire import DemandParameters, IsolationState, SupplyParameters
@@ -15,12 +16,52 @@ CONSENT_LIFETIME: Final = 0.2
 """Seconds a Supply or Demand is good for after it arrived (Framing §5.1, wire-profile S5)."""
 
 
-def blocksPower(supply: SupplyParameters | None) -> bool:
-    """Whether the isolation in a Supply forbids power: Fault, or a state that is not understood."""
-    if supply is None or supply.isolation is None:
-        return False
+FAULT_CLEARS_SECONDS: Final = 60.0
+"""How long isolation must be reported OK before a fault no longer blocks (router design)."""
+
+[_ISOLATION_ID] = (row.id for row in SupplyParameters.fields if row.name == "isolation")
+
+
+def blocksPower(supply: SupplyParameters) -> bool:
+    """Whether the isolation in a Supply forbids power: Fault, or anything not understood."""
+    if supply.isolation is None:
+        return _ISOLATION_ID in supply.unknown
     state = supply.isolation.state
     return state == IsolationState.FAULT or state not in tuple(IsolationState)
+
+
+class IsolationGuard:
+    """Whether isolation blocks a port, in both directions, whoever of the two reported it.
+
+    The block belongs to the port and survives reconnection.  It ends when isolation has been
+    reported OK, and nothing else, for 60 s.
+
+    blocked: whether no power may flow.
+    """
+
+    __slots__ = ("_cleanSince", "blocked")
+
+    def __init__(self) -> None:
+        self.blocked = False
+        self._cleanSince: float | None = None
+
+    def note(self, supply: SupplyParameters, now: float) -> None:
+        """Take a Supply that was just sent or received by the port's device."""
+        if blocksPower(supply):
+            self.blocked = True
+            self._cleanSince = None
+        elif not self.blocked:
+            return
+        elif supply.isolation is None or supply.isolation.state != IsolationState.OK:
+            self._cleanSince = None
+        elif self._cleanSince is None:
+            self._cleanSince = now
+        elif now - self._cleanSince >= FAULT_CLEARS_SECONDS:
+            self.blocked = False
+
+    def interrupt(self) -> None:
+        """The session is gone: what was clean so far was not seen to stay so."""
+        self._cleanSince = None
 
 
 def offeredPower(supply: SupplyParameters, voltage: float | None = None) -> float:
@@ -66,13 +107,18 @@ def requestedPower(demand: DemandParameters, voltage: float | None = None) -> fl
 
 
 def voltagesMeet(supply: SupplyParameters, demand: DemandParameters) -> bool:
-    """Whether the supplier's voltage window reaches what the demanding side needs and bears."""
-    window = supply.voltage_limit
-    if window is None:
-        return True
-    if demand.voltage is not None and not window.min <= demand.voltage <= window.max:
+    """Whether the supplier's voltage window reaches what the demanding side needs and bears.
+
+    A voltage measured above what either side bears, or required above what it bears itself, meets
+    nothing; one measured below the window may be that of an open contactor.
+    """
+    low, high = supply.voltage_limit or (0.0, inf)
+    bears = inf if demand.voltage_limit is None else demand.voltage_limit
+    if supply.voltage is not None and supply.voltage > min(high, bears):
         return False
-    return demand.voltage_limit is None or demand.voltage_limit >= window.min
+    if demand.voltage is not None and not max(low, 0.0) <= demand.voltage <= min(high, bears):
+        return False
+    return bears >= low
 
 
 def allowedPower(supply: SupplyParameters | None, demand: DemandParameters | None) -> float:

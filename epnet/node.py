@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 
 from zope.interface import implementer
 
-from epnet.consent import Transfer, allowedPower, withheldDemand, withheldSupply
+from epnet.consent import (
+    IsolationGuard,
+    Transfer,
+    allowedPower,
+    withheldDemand,
+    withheldSupply,
+)
 from epnet.interfaces import IDevice, ILink, INode, Limits
 from epnet.lifecycle import Ending
 from epnet.wire import DemandParameters, Message, SessionParameters, SupplyParameters
@@ -40,6 +46,7 @@ class DeviceNode:
         self._links: dict[ILink, None] = {}
         self._leaving: set[ILink] = set()
         self._transfer = Transfer(device.rating_w)
+        self._isolation = IsolationGuard()
         self._supply: SupplyParameters | None = None
         self._demand: DemandParameters | None = None
 
@@ -56,8 +63,12 @@ class DeviceNode:
 
     def messageReceived(self, link: ILink, message: Message) -> None:
         """Follow what the holder now allows, without waiting for the sweep."""
-        if link is self.holder:
-            self.advance(self._clock.seconds())
+        if link is not self.holder:
+            return
+        now = self._clock.seconds()
+        if isinstance(message, SupplyParameters):
+            self._isolation.note(message, now)
+        self.advance(now)
 
     def publications(self, link: ILink) -> Iterator[Message]:
         """What the device offers, wants and stores, for the holder; nothing on other links."""
@@ -69,6 +80,8 @@ class DeviceNode:
             demand = withheldDemand(demand)
         if link is self.holder:
             self._supply, self._demand = supply, demand
+            if supply is not None:
+                self._isolation.note(supply, self._clock.seconds())
         return (message for message in (supply, demand, storage) if message is not None)
 
     def advance(self, now: float) -> None:
@@ -76,8 +89,9 @@ class DeviceNode:
         link = self.holder
         if link is None:
             return
-        draw_w = allowedPower(link.supply(), self._demand)
-        supply_w = allowedPower(self._supply, link.demand())
+        withheld = link in self._leaving or self._isolation.blocked
+        draw_w = 0.0 if withheld else allowedPower(link.supply(), self._demand)
+        supply_w = 0.0 if withheld else allowedPower(self._supply, link.demand())
         expiries = [
             link.consentExpires(kind)
             for kind, power_w in ((SupplyParameters, draw_w), (DemandParameters, supply_w))
@@ -102,6 +116,7 @@ class DeviceNode:
         self._leaving.discard(link)
         if held:
             self._supply = self._demand = None
+            self._isolation.interrupt()
             self._transfer = Transfer(self.device.rating_w)
             self.device.shutDown(ending.reason)
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.consent import (
+    IsolationGuard,
     Transfer,
     allowedPower,
     blocksPower,
@@ -13,7 +14,14 @@ from epnet.consent import (
     withheldDemand,
     withheldSupply,
 )
-from epnet.wire import DemandParameters, Isolation, IsolationState, SupplyParameters
+from epnet.wire import (
+    DemandParameters,
+    Isolation,
+    IsolationState,
+    SupplyParameters,
+    decode,
+    encodeFrame,
+)
 
 amounts = st.none() | st.floats(0, 1e5)
 
@@ -51,6 +59,19 @@ class AllowedPowerTests(SynchronousTestCase):
         ):
             self.assertEqual(allowedPower(self.supply, demand), 0)
 
+    def test_nothingAtMoreVoltageThanSomebodyBears(self) -> None:
+        cases = [
+            (self.supply.replace(voltage=251), self.demand),  # above its own window
+            (self.supply.replace(voltage=240), self.demand.replace(voltage_limit=235)),
+            (self.supply, self.demand.replace(voltage=230, voltage_limit=220)),
+            (SupplyParameters(power_limit=5000), DemandParameters(voltage=-230, power_limit=100)),
+        ]
+        for supply, demand in cases:
+            self.assertEqual(allowedPower(supply, demand), 0)
+
+    def test_anOpenContactorMeasuresNoVoltage(self) -> None:
+        self.assertEqual(allowedPower(self.supply.replace(voltage=0), self.demand), 3000)
+
     def test_aCurrentWithoutAVoltageAllowsNothing(self) -> None:
         self.assertEqual(requestedPower(DemandParameters(current_limit=16)), 0)
         self.assertEqual(requestedPower(DemandParameters(current_limit=16), 230), 3680)
@@ -69,6 +90,13 @@ class AllowedPowerTests(SynchronousTestCase):
         faulty = self.supply.replace(isolation=Isolation(IsolationState.FAULT, 10, 10))
         self.assertTrue(blocksPower(faulty))
         self.assertEqual(allowedPower(faulty, self.demand), 0)
+
+    def test_whatIsNotUnderstoodBlocks(self) -> None:
+        for isolation in ("a1185083 07f6f6", "a1185083 61 61 f6f6"):
+            payload = bytes.fromhex("a2 02a112191388 07" + isolation)
+            supply = decode(encodeFrame(SupplyParameters.typeId, payload)).message
+            assert isinstance(supply, SupplyParameters)
+            self.assertTrue(blocksPower(supply))
 
     def test_otherIsolationStatesDoNot(self) -> None:
         for state in (IsolationState.UNKNOWN, IsolationState.OK, IsolationState.WARNING):
@@ -103,6 +131,52 @@ class AllowedPowerTests(SynchronousTestCase):
         for amperes in (offeredCurrent, wantedCurrent, current):
             if amperes is not None:
                 self.assertLessEqual(allowed, max(0, amperes * 230))
+
+
+class IsolationGuardTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.guard = IsolationGuard()
+        self.now = 0.0
+
+    def note(self, state: IsolationState | None, seconds: float = 0.0) -> bool:
+        """Report a state from now until so many seconds later; whether it blocks then."""
+        isolation = None if state is None else Isolation(state)
+        until = self.now + seconds
+        self.guard.note(SupplyParameters(isolation=isolation), self.now)
+        while self.now < until:
+            self.now += 0.5
+            self.guard.note(SupplyParameters(isolation=isolation), self.now)
+        return self.guard.blocked
+
+    def test_onlyAFaultBlocks(self) -> None:
+        for state in (None, IsolationState.OK, IsolationState.WARNING, IsolationState.UNKNOWN):
+            self.assertFalse(self.note(state, 100))
+        self.assertTrue(self.note(IsolationState.FAULT))
+
+    def test_aCleanMinuteEndsIt(self) -> None:
+        self.note(IsolationState.FAULT)
+        self.assertTrue(self.note(IsolationState.OK, 59.5))
+        self.assertFalse(self.note(IsolationState.OK, 0.5))
+
+    def test_nothingButOkIsClean(self) -> None:
+        self.note(IsolationState.FAULT)
+        for state in (None, IsolationState.WARNING, IsolationState.UNKNOWN):
+            self.assertTrue(self.note(state, 100))
+
+    def test_anythingElseStartsTheMinuteAnew(self) -> None:
+        for state in (None, IsolationState.UNKNOWN, IsolationState.FAULT):
+            self.setUp()
+            self.note(IsolationState.FAULT)
+            self.note(IsolationState.OK, 59)
+            self.note(state)
+            self.assertTrue(self.note(IsolationState.OK, 59))
+            self.assertFalse(self.note(IsolationState.OK, 1))
+
+    def test_anInterruptedMinuteStartsAnew(self) -> None:
+        self.note(IsolationState.FAULT)
+        self.note(IsolationState.OK, 59)
+        self.guard.interrupt()
+        self.assertTrue(self.note(IsolationState.OK, 59))
 
 
 class TransferTests(SynchronousTestCase):

@@ -9,6 +9,8 @@ from epnet.lifecycle import Cause, Ending
 from epnet.node import DeviceNode, parametersOf
 from epnet.wire import (
     DemandParameters,
+    Isolation,
+    IsolationState,
     SessionParameters,
     StorageParameters,
     SupplyParameters,
@@ -117,6 +119,45 @@ class DeviceNodeTests(SynchronousTestCase):
         self.assertEqual(second.ask()[DemandParameters], self.device.wants)
         second.hear(SupplyParameters(power_limit=2000))
         self.assertEqual(self.device.limits.draw_w, 2000)
+
+    def test_anIsolationFaultOnEitherSideStopsBothDirections(self) -> None:
+        fault, fine = Isolation(IsolationState.FAULT), Isolation(IsolationState.OK)
+        offer = SupplyParameters(power_limit=2000)
+        wish = DemandParameters(voltage=230, power_limit=1500)
+        self.link.hear(offer.replace(isolation=fault), wish)
+        self.assertEqual((self.device.limits.draw_w, self.device.limits.supply_w), (0, 0))
+        self.node.sessionClosed(self.link, LOST)
+        self.link = self.connect("them")
+        self.link.hear(offer.replace(isolation=fine), wish)
+        self.assertEqual((self.device.limits.draw_w, self.device.limits.supply_w), (0, 0))
+        self.setUp()
+        assert self.device.offers is not None
+        self.device.offers = self.device.offers.replace(isolation=fault)
+        self.link.ask()
+        self.link.hear(offer, wish)
+        self.assertEqual((self.device.limits.draw_w, self.device.limits.supply_w), (0, 0))
+
+    def test_whatASecondLinkDoesLeavesTheFirstAlone(self) -> None:
+        second = self.connect("others")
+        self.link.hear(SupplyParameters(power_limit=2000))
+        self.node.sessionClosed(second, LOST)
+        self.assertEqual(self.device.shutDowns, [])
+        self.assertEqual(self.device.limits.draw_w, 2000)
+        self.pass_(0.02)
+        self.assertEqual(self.device.limits.draw_w, 2000)
+
+    def test_theEarlierExpiryCounts(self) -> None:
+        self.link.hear(SupplyParameters(power_limit=2000))
+        first = self.clock.seconds()
+        self.clock.advance(0.1)
+        self.link.hear(DemandParameters(voltage=230, power_limit=1500))
+        self.assertEqual(self.device.limits.expires, first + 0.2)
+
+    def test_drainingDoesNotWaitForAPeerThatReadsSlowly(self) -> None:
+        self.link.hear(SupplyParameters(power_limit=2000))
+        self.link.publishNow = lambda: None  # type: ignore[method-assign]
+        self.node.draining(self.link)
+        self.assertEqual(self.device.limits.draw_w, 0)
 
     def test_drainingWithdrawsEverything(self) -> None:
         self.link.hear(SupplyParameters(power_limit=2000))

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from math import inf
 from typing import Final
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
-from epnet.consent import Transfer, allowedPower, blocksPower
+from epnet.consent import IsolationGuard, Transfer, allowedPower
 from epnet.identity import Peer
 from epnet.interfaces import ILink, IPort, PortReading
 from epnet.router.converter import SimulatedConverter
@@ -26,9 +27,6 @@ from epnet.wire import (
     StorageParameters,
     SupplyParameters,
 )
-
-FAULT_CLEARS_SECONDS: Final = 60.0
-"""How long isolation must be reported clean before a fault no longer blocks the port."""
 
 AC_VOLTAGE: Final = Bounds(207, 253)
 DC_VOLTAGE: Final = Bounds(200, 1000)
@@ -85,6 +83,7 @@ class Port:
     converter: its power electronics.
     link: the open session with its device, or None.
     peer: its device as it last presented itself, or None where it never has.
+    isolation: whether isolation blocks it.
     import_w, export_w: the set-points, W; at most one of them above 0.
     """
 
@@ -98,8 +97,7 @@ class Port:
         self.import_w = 0.0
         self.export_w = 0.0
         self.transfer = Transfer(settings.max_power)
-        self._faulty = False
-        self._cleanSince: float | None = None
+        self.isolation = IsolationGuard()
 
     # Its device's messages
 
@@ -112,31 +110,21 @@ class Port:
     def detach(self) -> None:
         """Its device is gone: no power can flow."""
         self.link = None
-        self._cleanSince = None
+        self.isolation.interrupt()
         self.import_w = self.export_w = 0.0
         self.transfer = Transfer(self.settings.max_power)
         self.converter.open()
 
-    def noteIsolation(self, now: float) -> None:
-        """Follow the isolation its device reports; a fault survives reconnection.
-
-        It blocks the port until the device has reported a clean state for 60 s.
-        """
-        supply = self.link and self.link.latest(SupplyParameters)
-        if not isinstance(supply, SupplyParameters) or supply.isolation is None:
-            return
-        if blocksPower(supply):
-            self._faulty = True
-            self._cleanSince = None
-        elif self._cleanSince is None:
-            self._cleanSince = now
-        elif now - self._cleanSince >= FAULT_CLEARS_SECONDS:
-            self._faulty = False
+    def noteIsolation(self, supply: SupplyParameters, now: float) -> None:
+        """Follow the isolation its device reports; a fault opens the contactor at once."""
+        self.isolation.note(supply, now)
+        if self.isolation.blocked:
+            self.converter.open()
 
     @property
     def blocked(self) -> bool:
         """Whether nothing may flow: an isolation fault, or its device is leaving."""
-        return self._faulty or self.leaving
+        return self.isolation.blocked or self.leaving
 
     # What it could carry
 
@@ -264,6 +252,7 @@ class Port:
         voltage = self._importVoltage(supply)
         return DemandParameters(
             voltage=voltage,
+            voltage_limit=self.settings.voltage.max,
             current_limit=min(power_w / voltage, self.settings.current_limit),
             power_limit=power_w,
         )
@@ -271,10 +260,12 @@ class Port:
     def _exportVoltage(self) -> float:
         """What the port puts out, V: what its device requires, else the middle of the window."""
         window = self.settings.voltage
+        voltage = (window.min + window.max) / 2
         demand = self.link and self.link.latest(DemandParameters)
-        if isinstance(demand, DemandParameters) and demand.voltage is not None:
-            return min(max(demand.voltage, window.min), window.max)
-        return (window.min + window.max) / 2
+        if isinstance(demand, DemandParameters):
+            voltage = voltage if demand.voltage is None else demand.voltage
+            voltage = min(voltage, inf if demand.voltage_limit is None else demand.voltage_limit)
+        return min(max(voltage, window.min), window.max)
 
     def _importVoltage(self, supply: SupplyParameters) -> float:
         """What the port takes power at, V: what is measured, as far as both windows allow."""

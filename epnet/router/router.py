@@ -20,7 +20,8 @@ from epnet.interfaces import ILink, INode
 from epnet.lifecycle import Ending
 from epnet.router.allocation import Allocation, allocate
 from epnet.router.ports import Port
-from epnet.wire import Message, SessionParameters
+from epnet.session import SLACK
+from epnet.wire import Message, SessionParameters, SupplyParameters
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 TICK_SECONDS: Final = 0.1
 
 PortMaker = Callable[[Peer], Port]
-"""Makes the port for a device that has none yet; raises `epnet.errors.PeerError` to refuse it."""
+"""Makes the port for a device that has none yet."""
 
 
 @implementer(INode)
@@ -69,10 +70,15 @@ class Router:
     def messageReceived(self, link: ILink, message: Message) -> None:
         """Act at once on what falls below what is in use; the rest waits for the tick."""
         port = self._portOf(link)
-        if port is not None:
-            port.noteIsolation(self._clock.seconds())
-            if port.overdrawn:
-                self.allocate()
+        if port is None:
+            return
+        now = self._clock.seconds()
+        if isinstance(message, SupplyParameters):
+            port.noteIsolation(message, now)
+        if port.overdrawn:
+            self.allocate()
+        else:
+            port.actuate(now)
 
     def publications(self, link: ILink) -> Iterable[Message]:
         """The grant and the request for the device on this link."""
@@ -81,7 +87,8 @@ class Router:
 
     def advance(self, now: float) -> None:
         """Allocate when the tick is due, or when consent has expired for power in use."""
-        if now - self._ticked >= TICK_SECONDS or any(p.overdrawn for p in self.ports.values()):
+        due = now + SLACK - self._ticked >= TICK_SECONDS
+        if due or any(port.overdrawn for port in self.ports.values()):
             self.allocate()
 
     def draining(self, link: ILink) -> None:

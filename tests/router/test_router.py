@@ -238,6 +238,72 @@ class LimitTests(RouterTestCase):
         self.assertAlmostEqual(self.converters["car"].expires, 0.25)
         self.assertTrue(self.converters["car"].closed)
 
+    def test_theConvertersPermissionIsRenewedWithEachMessage(self) -> None:
+        solar, car = self.connect("solar", "solar"), self.connect("car", "vehicle")
+        solar.hear(offer(9000))
+        car.hear(wish(6000))
+        self.tick()
+        self.clock.advance(0.05)
+        solar.hear(offer(9000))
+        car.hear(wish(6000))
+        for name in ("solar", "car"):
+            self.assertAlmostEqual(self.converters[name].expires, self.clock.seconds() + 0.2)
+
+    def test_noMoreVoltageThanTheDeviceBears(self) -> None:
+        solar, car = self.connect("solar", "solar"), self.connect("car", "vehicle")
+        solar.hear(offer(9000))
+        car.hear(DemandParameters(voltage_limit=300, power_limit=3000))
+        self.tick()
+        grant = car.ask()[SupplyParameters]
+        assert isinstance(grant, SupplyParameters)
+        self.assertEqual(grant.voltage, 300)
+
+    def test_nothingFromASourceAboveThePortsVoltage(self) -> None:
+        solar, car = self.connect("solar", "solar"), self.connect("car", "vehicle")
+        solar.hear(SupplyParameters(power_limit=5000, voltage=1500))
+        car.hear(wish(3000))
+        self.tick()
+        self.assertEqual(self.request(solar), 0)
+
+    def test_aDeviceThatLeftMayComeBack(self) -> None:
+        solar, car = self.connect("solar", "solar"), self.connect("car", "vehicle")
+        self.router.draining(car)
+        self.router.sessionClosed(car, Ending(Cause.LEFT, "bye", wasOpen=True))
+        car = self.connect("car", "vehicle")
+        solar.hear(offer(5000))
+        car.hear(wish(3000))
+        self.tick()
+        self.assertAlmostEqual(self.grant(car), 3000)
+
+    def test_expiryDoesNotWaitForTheTick(self) -> None:
+        solar, car = self.connect("solar", "solar"), self.connect("car", "vehicle")
+        solar.hear(offer(5000))
+        self.clock.advance(0.1)
+        car.hear(wish(3000))
+        self.tick(0.08)  # allocates at 0.18
+        self.assertAlmostEqual(self.grant(car), 3000)
+        self.tick(0.03)  # the offer expired at 0.2
+        self.assertEqual(self.grant(car), 0)
+
+    def test_tenTimesASecond(self) -> None:
+        for _ in range(500):
+            self.tick(0.02)
+        self.assertAlmostEqual(self.router.decisions, 100, delta=1)
+
+    def test_minimumsAndWhoRunsAreHandedOn(self) -> None:
+        self.settings["car"] = PortSettings(side="D", voltage=DC, min_w=2000)
+        solar, car = self.connect("solar", "solar"), self.connect("car", "vehicle")
+        solar.hear(offer(1000))
+        car.hear(wish(6000))
+        self.tick()
+        self.assertEqual(self.grant(car), 0)
+        self.assertFalse(self.converters["car"].closed)
+        solar.hear(offer(5000))
+        car.hear(wish(6000))
+        self.tick()
+        self.assertAlmostEqual(self.grant(car), 5000)
+        self.assertTrue(self.router.ports["car"].sink().running)
+
 
 class OrderTests(RouterTestCase):
     """Sources in the order local, storage, grid; batteries take only what is left over."""
@@ -292,6 +358,7 @@ class IsolationTests(RouterTestCase):
         self.assertAlmostEqual(self.grant(car), 3000)
         solar.hear(faulty)
         self.assertEqual(self.grant(car), 0)
+        self.assertFalse(self.converters["solar"].closed)
         self.router.sessionClosed(solar, LOST)
         solar = self.connect("solar", "solar")
         for _ in range(599):

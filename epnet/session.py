@@ -62,6 +62,7 @@ from epnet.wire import (
     SupplyParameters,
     decodeFrame,
     encode,
+    messageClass,
 )
 
 LEAVING_SECONDS: Final = 2.0
@@ -122,6 +123,7 @@ class Session:
         self._heardAt = now
         self._sentAt = now
         self._publishAt = now
+        self._consentAt = now
 
     # What one may ask
 
@@ -168,8 +170,15 @@ class Session:
         self._lifecycle.secured()
         return self._effects(now)
 
-    def dataReceived(self, data: bytes, now: float) -> list[Effect]:
-        """Bytes arrived, in any pieces."""
+    def dataReceived(
+        self, data: bytes, now: float, unreadSince: float | None = None
+    ) -> list[Effect]:
+        """Bytes arrived, in any pieces.
+
+        unreadSince: since when they may have waited to be read, in s, where that is not `now`:
+            consent in them is as old as that (S8).
+        """
+        self._consentAt = now if unreadSince is None else unreadSince
         if self._it.phase not in _ALIVE:
             return []
         for item in self._reader.feed(data):
@@ -191,7 +200,9 @@ class Session:
         settings = self.settings
         period = settings.publishInTransfer if self.transferring else settings.publish
         # On the grid of the period where we are on time; no burst after a stall.
-        self._publishAt = max(self._publishAt + period, now + period / 2)
+        # Never later than a period from now, however often somebody publishes in between.
+        onGrid = max(self._publishAt + period, now + period / 2)
+        self._publishAt = min(onGrid, now + period + SLACK)
         return self._effects(now)
 
     def setTransferring(self, ongoing: bool, now: float) -> list[Effect]:
@@ -213,6 +224,11 @@ class Session:
     def refuse(self, reason: str, now: float) -> list[Effect]:
         """End the session because of something the peer is or did."""
         self._lifecycle.refused(reason)
+        return self._effects(now)
+
+    def fail(self, now: float) -> list[Effect]:
+        """End the session by force: our own side cannot go on."""
+        self._lifecycle.lost("error in our own code")
         return self._effects(now)
 
     def disconnected(self, reason: str, now: float) -> list[Effect]:
@@ -243,6 +259,7 @@ class Session:
         self._deviates(decoded.diagnostics)
         message = decoded.message
         if message is None:
+            self._voidConsent(frame)
             return
         self._heardAt = now
         kind = type(message)
@@ -250,9 +267,15 @@ class Session:
             self._lifecycle.refused(f"{kind.__name__} before Session Parameters")
             return
         if kind in _CONSENTS:
-            self._leases[kind] = _Lease(None if decoded.voidsConsent else message, now)
+            self._leases[kind] = _Lease(None if decoded.voidsConsent else message, self._consentAt)
         handler = self._HANDLERS.get(kind, Session._forwardToNode)
         handler(self, message)
+
+    def _voidConsent(self, frame: Frame) -> None:
+        """A Supply or Demand that cannot be read at all still ends the consent before it."""
+        kind = messageClass(frame.typeId)
+        if kind in _CONSENTS:
+            self._leases[kind] = _Lease(None, self._consentAt)
 
     def _deviates(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Tell of deviations; a peer can put thousands into one frame, and a few say enough."""

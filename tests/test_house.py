@@ -17,6 +17,7 @@ FLOORS: list[set[str]] = [
     {"identity", "consent", "lifecycle", "limits", "session"},
     {
         "interfaces",
+        "clock",
         "state",
         "pem",
         "handshake",

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
 from epnet.connections import Backoff, Connections
@@ -173,6 +176,17 @@ class StallTests(ProtocolTestCase):
         self.assertEqual(self.charger.shutDowns, [])
         self.assertIs(pair.client.session.phase, Phase.OPEN)
 
+    def test_S8_whatWaitedWhileWeStalledIsNoConsent(self) -> None:
+        pair = self.pair()
+        pair.advance(1.0)
+        pair.server.publishNow()
+        pair.client.publishNow()
+        self.clock.advance(0.5)
+        pair.settle()
+        self.assertIsNone(pair.client.supply())
+        pair.advance(0.2)
+        self.assertEqual(self.charger.limits.draw_w, 3000)
+
     def test_S12_whoeverIsSilentAllTheSameIsLost(self) -> None:
         pair = self.pair()
         pair.advance(1.0)
@@ -207,6 +221,73 @@ class StallTests(ProtocolTestCase):
         self.assertNotEqual(self.flushLoggedErrors(RuntimeError), [])
         self.assertEqual(list(self.client.connections), [])
         self.assertNotEqual(self.charger.shutDowns, [])
+
+    def test_anErrorInTheNodeShutsTheTransferDown(self) -> None:
+        """Whatever raises, the session ends, the device stops, and the client dials again."""
+
+        def broken(*arguments: object) -> None:
+            raise RuntimeError("a bug in a driver")
+
+        for name in ("setLimits", "reading", "supply", "storage"):
+            self.setUp()
+            redialled: list[str] = []
+            self.client.whenDisconnected = lambda done=redialled: done.append("again")
+            pair = self.pair()
+            pair.advance(0.5)
+            restore = self.patch(self.charger, name, broken)
+            pair.advance(0.2)
+            restore.restore()
+            pair.advance(0.2)
+            self.assertNotEqual(self.flushLoggedErrors(RuntimeError), [], name)
+            self.assertEqual(len(self.charger.shutDowns), 1, name)
+            self.assertEqual(self.charger.limits.draw_w, 0)
+            self.assertEqual(redialled, ["again"], name)
+            self.assertEqual(list(self.client.connections), [])
+            assert isinstance(self.client.node, DeviceNode)
+            self.assertIsNone(self.client.node.holder)
+
+    def test_anErrorInShutDownDoesNotStopRedialling(self) -> None:
+        redialled: list[str] = []
+        self.client.whenDisconnected = lambda: redialled.append("again")
+        pair = self.pair()
+        pair.advance(0.5)
+
+        def broken(reason: str) -> None:
+            raise RuntimeError("a bug in a driver")
+
+        self.patch(self.charger, "shutDown", broken)
+        pair.cut()
+        pair.advance(0.5)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertEqual(redialled, ["again"])
+        self.assertNotIn("battery", self.client.connections.register)
+
+
+class SocketTests(ProtocolTestCase):
+    def test_S7_noDelay(self) -> None:
+        protocol = self.server.buildProtocol(None)
+        assert protocol is not None
+        transport = StringTransport()
+        directlyProvides(transport, ITCPTransport)
+        options: list[bool] = []
+        transport.setTcpNoDelay = options.append  # type: ignore[attr-defined]
+        protocol.makeConnection(transport)
+        self.assertEqual(options, [True])
+
+    def test_S10_aLostLinkIsAbortedAndAnIntendedEndIsNot(self) -> None:
+        for end, aborted in (("cut", True), ("leave", False)):
+            self.setUp()
+            pair = self.pair()
+            pair.advance(0.5)
+            calls: list[str] = []
+            transport = pair.client.transport
+            self.patch(transport, "abortConnection", lambda c=calls: c.append("abort"))
+            if end == "cut":
+                pair.cut()
+            else:
+                pair.client.disconnect("done")
+            pair.advance(1.5)
+            self.assertEqual(calls, ["abort"] * aborted)
 
 
 class CounterTests(ProtocolTestCase):

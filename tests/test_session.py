@@ -227,6 +227,21 @@ class ConsentTests(SessionTestCase):
         told = [effect for effect in self.effects if isinstance(effect, Deviation)]
         self.assertEqual(len(told), 20)
 
+    def test_aMessageThatCannotBeReadEndsTheConsentBeforeIt(self) -> None:
+        self.open()
+        self.hear(SUPPLY, DEMAND)
+        broken = encodeFrame(SupplyParameters.typeId, b"\xa1\x02")
+        self.take(self.session.dataReceived(broken, self.now))
+        self.assertIsNone(self.session.consent(SupplyParameters, self.now))
+        self.assertEqual(self.session.consent(DemandParameters, self.now), DEMAND)
+
+    def test_S8_whatMayHaveWaitedIsAsOldAsThat(self) -> None:
+        self.open()
+        self.now += 5.0
+        self.take(self.session.dataReceived(encode(SUPPLY), self.now, self.now - 0.15))
+        self.assertIsNotNone(self.session.consent(SupplyParameters, self.now + 0.04))
+        self.assertIsNone(self.session.consent(SupplyParameters, self.now + 0.06))
+
     def test_noConsentOnceLeaving(self) -> None:
         self.open()
         self.hear(SUPPLY, SoftDisconnect(reason="bye"))
@@ -399,6 +414,14 @@ class SendingTests(SessionTestCase):
         self.publishing(3.0, [SUPPLY])
         self.assertEqual(self.sent.count(SUPPLY), 4)
         self.assertGreaterEqual(len(self.sent), 29)
+
+    def test_publishingInBetweenPostponesNothing(self) -> None:
+        self.open()
+        self.session.setTransferring(True, self.now)
+        for _ in range(40):
+            self.session.publish([SUPPLY], self.now)
+            self.now += 0.01
+        self.assertTrue(self.session.publishDue(self.now + 0.05))
 
     def test_noBurstAfterAStall(self) -> None:
         self.open()

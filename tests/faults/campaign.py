@@ -58,6 +58,8 @@ async def strikeRepeatedly(fault: Fault, folder: Path, repetitions: int, devices
             [Deferred.fromCoroutine(_repeat(fault, group, rounds, report)) for group in groups]
         )
         report.leaks.extend(await house.leaks())
+    except AssertionError as error:
+        report.wrong.append(str(error))
     finally:
         await house.close()
     return report

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import tempfile
 import threading
 import time
@@ -92,17 +93,19 @@ class Soak:
     async def run(self, faults: Iterable[Fault]) -> None:
         """Let them strike, and print the table."""
         print(LINE.format("fault", "ms from", "side", "n", "p50", "p99", "max"))
+        folder = Path(tempfile.mkdtemp(prefix="epnet-faults-"))
         lateness = Lateness()
         try:
-            with tempfile.TemporaryDirectory() as folder:
-                for number, fault in enumerate(faults):
-                    await self._strike(fault, Path(folder) / str(number))
+            for number, fault in enumerate(faults):
+                await self._strike(fault, folder / str(number))
         finally:
             lateness.stop()
         self._sayHowItWas(lateness)
-        print(*self.problems or ["nothing got stuck, nothing leaked"], sep="\n")
         if self.problems:
+            print(*self.problems, f"journals and logs: {folder}", sep="\n")
             raise SystemExit(1)
+        print("nothing got stuck, nothing leaked")
+        shutil.rmtree(folder)
 
     async def _strike(self, fault: Fault, folder: Path) -> None:
         report = await strikeRepeatedly(fault, folder, self._repetitions, DEVICES)

@@ -252,6 +252,13 @@ class EPProtocol(Protocol):
             address=self.address,
             fingerprint=effect.peer.certificate and effect.peer.certificate.fingerprint[:16],
         )
+        if not effect.peer.authenticated:
+            self.log.critical(
+                "NOBODY VOUCHES for {peer.identity} at {address}: it may be anyone",
+                peer=effect.peer,
+                address=self.address,
+                security=True,
+            )
         self.factory.connections.register.opened(self, self._now())
 
     def _count(self, message: Message, direction: str) -> None:

@@ -301,9 +301,10 @@ class PortMaker:
         self._described = described
 
     def __call__(self, peer: Peer) -> Port:
-        """The port of that device."""
-        default = DEFAULT_PORTS.get(peer.parameters.type or "", PortSettings())
-        settings = self._described.get(peer.identity, default)
+        """The port of that device; what was described for it is not for one that says its name."""
+        settings = DEFAULT_PORTS.get(peer.parameters.type or "", PortSettings())
+        if peer.authenticated:
+            settings = self._described.get(peer.identity, settings)
         voltage_v = (settings.voltage.min + settings.voltage.max) / 2
         converter = SimulatedConverter(self._clock, settings.max_power, voltage_v)
         return Port(peer.identity, settings, converter)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar
 
-from twisted.internet.interfaces import IHandshakeListener, IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -33,6 +33,7 @@ from epnet.lifecycle import (
     Write,
 )
 from epnet.session import Session
+from epnet.sockets import Acknowledgements, outgoingOf, sendPromptly
 from epnet.wire import DemandParameters, Message, SessionParameters, SupplyParameters
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class EPProtocol(Protocol):
         self.origin = ""
         self.whenKnown: Callable[[], None] = lambda: None
         self._paused = False
+        self._publishSoon = False
+        self._acknowledgements = Acknowledgements()
         self._openedAt: float | None = None
         self._announced = False
         self._effects: deque[Effect] = deque()
@@ -113,7 +116,10 @@ class EPProtocol(Protocol):
 
     def publishNow(self) -> None:
         """Send the node's messages at once, unless the peer is slow to read: then soon."""
-        if not self.session.publishing or self._paused:
+        if not self.session.publishing:
+            return
+        if self._paused:
+            self._publishSoon = True
             return
         try:
             messages = list(self.publications()) if self._announced else []
@@ -160,6 +166,11 @@ class EPProtocol(Protocol):
     def advance(self, now: float) -> None:
         """Look at the deadlines."""
         self._carryOut(self.session.advance(now))
+        if self.session.transferring:
+            outgoing = outgoingOf(self.transport.transport)
+            since = self._acknowledgements.waitingSince(outgoing, now)
+            if since is not None:
+                self._carryOut(self.session.unacknowledged(since, now))
 
     def publishIfDue(self, now: float) -> None:
         """Publish if it is time; never while the peer does not read: the newest will do (S8)."""
@@ -170,8 +181,7 @@ class EPProtocol(Protocol):
 
     def connectionMade(self) -> None:
         """A connection; TLS is still to come."""
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
+        sendPromptly(self.transport.transport)
         peer = self.transport.getPeer()
         self.address, self.origin = addressText(peer), originOf(peer)
         self.transport.registerProducer(self, True)
@@ -202,8 +212,11 @@ class EPProtocol(Protocol):
         self._paused = True
 
     def resumeProducing(self) -> None:
-        """The peer has caught up."""
+        """All is sent: if anything was held back, the newest goes out in its stead (S8)."""
         self._paused = False
+        if self._publishSoon:
+            self._publishSoon = False
+            self.publishNow()
 
     def stopProducing(self) -> None:
         """The transport is going away; its connectionLost says so."""

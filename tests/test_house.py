@@ -31,6 +31,7 @@ FLOORS: list[set[str]] = [
         "door",
         "duplicates",
         "node",
+        "sockets",
     },
     {"devices", "router", "observe"},
     {"cli", "tap", "demo", "dissector", "testing"},

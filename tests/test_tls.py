@@ -19,9 +19,11 @@ from twisted.test.iosim import makeFakeServer
 
 from epnet.errors import UsageError
 from epnet.identity import IdentityRefused, Peer
+from epnet.pem import readCertificates, readPrivateKey
 from epnet.pki import initAuthority
 from epnet.tls import Credentials, Trust
 from epnet.trust.policies import Authorities
+from epnet.trust.revocation import Revocations
 from epnet.wire import SessionParameters
 from tests.tlscase import (
     LONG_AGO,
@@ -165,6 +167,21 @@ class ConnectionTests(TLSTestCase):
         paths.authority.write_bytes(root.public_bytes(Encoding.PEM))
         trust = load(paths)
         self.assertConnected(*self.connect(self.server(trust), self.client(trust)))
+
+    def test_whatARevokedIntermediateAuthorityIssuedIsRefused(self) -> None:
+        root, intermediate = self.rootAndIntermediate()
+        paths = self.issue("ev")
+        credentials = Credentials(
+            [*readCertificates(paths.certificate), intermediate], readPrivateKey(paths.key)
+        )
+        sender = Trust(credentials, Authorities([root]))
+        serial = (root.subject.public_bytes(), intermediate.serial_number)
+        revocations = Revocations(frozenset({serial}), None)
+        policy = Authorities([root], revocations)
+        server, _ = self.connect(self.server(Trust(credentials, policy)), self.client(sender))
+        self.assertEqual(server.words(), "the authority of its certificate has been revoked")
+        error = self.assertRaises(UsageError, policy.checkOwn, credentials.chain)
+        self.assertIn("the authority of our certificate has been revoked", str(error))
 
     def rootAndIntermediate(self) -> tuple[x509.Certificate, x509.Certificate]:
         """A root's certificate, and one by it for the authority that issues in these tests."""

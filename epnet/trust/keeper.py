@@ -17,11 +17,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import Cooperator, LoopingCall
+from twisted.internet.task import Cooperator, LoopingCall, SchedulerStopped
 from twisted.logger import Logger
 
 from epnet.errors import PeerError, UsageError
@@ -147,12 +148,12 @@ class TrustKeeper(Service):
     def _recheck(self) -> None:
         """Judge every open session again; strangers are judged when they say who they are."""
         done = self._cooperator.cooperate(self._judgements()).whenDone()
-        done.addErrback(lambda failure: self.log.failure("sessions not judged again", failure))
+        done.addErrback(lambda failure: failure.trap(SchedulerStopped))
 
     def _judgements(self) -> Iterator[None]:
         for number, protocol in enumerate(self._connections, 1):
             if protocol.session.publishing:
-                self._judge(protocol)
+                self._guarded(partial(self._judge, protocol))
             if number % BATCH == 0:
                 yield
 

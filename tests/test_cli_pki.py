@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
+from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.cli import COMMANDS, main
@@ -17,6 +18,8 @@ from epnet.identity import readCertificate
 from epnet.pem import readCertificates
 from epnet.pki import AUTHORITY_DAYS, initAuthority, issueCertificate, loadAuthority
 from epnet.state import defaultStateDir
+from epnet.trust.devicelist import devicesPath, keyFingerprint, readDevices
+from epnet.trust.revocation import revocationPaths
 
 
 class CommandTestCase(SynchronousTestCase):
@@ -132,7 +135,9 @@ class PKITests(CommandTestCase):
         for words in (str(path), "identities   ev-1\n", "tenant       T\n", "provider     P\n"):
             self.assertIn(words, out)
         self.assertIn("issued by    CN=Kvarteret", out)
-        self.assertIn(f"sha256:{fingerprint}", out)
+        self.assertIn(f"fingerprint  sha256:{fingerprint}", out)
+        key = keyFingerprint(readCertificates(path)[0])
+        self.assertIn(f"public key   sha256:{key}", out)
         self.assertNotIn("expired", out)
 
     def test_showMarksWhatHasExpired(self) -> None:
@@ -150,6 +155,86 @@ class PKITests(CommandTestCase):
 
     def test_showOfAnEmptyStateDirectorySaysSo(self) -> None:
         self.assertIn("no certificates", self.pki("show"))
+
+
+class TrustTests(CommandTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.list = devicesPath(self.stateDir)
+
+    def certificate(self, **options: object) -> tuple[str, x509.Certificate]:
+        """A certificate of somebody else's: its file, and what stands in it."""
+        stranger = initAuthority(Path(self.mktemp()))
+        paths = issueCertificate(stranger, "ev-1", out=Path(self.mktemp()), **options)
+        return str(paths.certificate), readCertificates(paths.certificate)[0]
+
+    def test_trustListsACertificateUnderItsIdentity(self) -> None:
+        file, certificate = self.certificate()
+        out = self.pki("trust", file)
+        fingerprint = readCertificate(certificate).fingerprint
+        self.assertIn(f"ev-1  sha256:{fingerprint}", out)
+        self.assertIn(str(self.list), out)
+        self.assertEqual(readDevices(self.list), {fingerprint: "ev-1"})
+        self.assertIn("# certificate; expires 20", self.list.read_text())
+
+    def test_trustListsAPublicKey(self) -> None:
+        file, certificate = self.certificate()
+        self.pki("trust", file, "--public-key", "--identity", "charger")
+        self.assertEqual(readDevices(self.list), {keyFingerprint(certificate): "charger"})
+
+    def test_trustListsAFingerprint(self) -> None:
+        self.pki("trust", "sha256:" + "AB" * 32, "--identity", "ev-2")
+        self.assertEqual(readDevices(self.list), {"ab" * 32: "ev-2"})
+
+    def test_trustAsksForWhatItCannotKnow(self) -> None:
+        file, _ = self.certificate(dns=["ev.example"])
+        self.assertIn("ev-1, ev.example: say which", self.pki("trust", file, status=2))
+        self.assertIn("--identity", self.pki("trust", "ab" * 32, status=2))
+        self.assertIn("does not exist", self.pki("trust", "nonsense", status=2))
+        self.assertFalse(self.list.exists())
+
+    def test_untrustTakesADeviceOffTheList(self) -> None:
+        for name in ("ev-2", "ab" * 32):
+            self.pki("trust", "ab" * 32, "--identity", "ev-2")
+            self.assertIn("1 line\n", self.pki("untrust", name))
+            self.assertEqual(readDevices(self.list), {})
+
+    def test_untrustSaysWhenThereIsNothingToTakeOff(self) -> None:
+        self.assertIn("does not exist", self.pki("untrust", "ev-2", status=2))
+        self.pki("trust", "ab" * 32, "--identity", "ev-2")
+        self.assertIn("not on the list", self.pki("untrust", "ev-3", status=2))
+
+
+class RevokeTests(CommandTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.pki("init")
+        self.pki("issue", "ev-1")
+        self.pki("issue", "ev-2")
+
+    def test_revokeSaysWhatAndWhereTheListIs(self) -> None:
+        out = self.pki("revoke", "ev-1")
+        self.assertIn("revoked  ev-1  sha256:", out)
+        for path in revocationPaths(self.stateDir):
+            self.assertIn(f"list     {path}\n", out)
+        self.assertIn("Copy it to every device", out)
+
+    def test_showMarksWhatIsRevoked(self) -> None:
+        self.assertNotIn("revoked", self.pki("show"))
+        self.pki("revoke", str(self.stateDir / "certificates" / "ev-2.cert.pem"))
+        [line] = [line for line in self.pki("show").splitlines() if "revoked" in line]
+        self.assertIn("valid", line)
+
+    def test_revokeWithoutNamesRenewsTheList(self) -> None:
+        self.pki("revoke", "ev-1")
+        path, _ = revocationPaths(self.stateDir)
+        before = path.read_bytes()
+        self.assertNotIn("revoked", self.pki("revoke", "--days", "30"))
+        self.assertNotEqual(path.read_bytes(), before)
+        self.assertIn("(revoked)", self.pki("show"))
+
+    def test_revokeSaysWhoIsUnknown(self) -> None:
+        self.assertIn("no certificate for 'ev-9'", self.pki("revoke", "ev-9", status=2))
 
 
 class DefaultStateDirTests(SynchronousTestCase):

@@ -1,4 +1,4 @@
-"""``epnet pki``: a private authority, the certificates it issues, and what stands in them."""
+"""``epnet pki``: a private authority, its certificates, and whom to trust otherwise or no more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 
 from cryptography import x509
 
-from epnet.identity import readCertificate
+from epnet.errors import UsageError
+from epnet.identity import CertificateIdentity, readCertificate
 from epnet.pem import readCertificates
 from epnet.pki import (
     AUTHORITY_DAYS,
@@ -19,10 +20,26 @@ from epnet.pki import (
     loadAuthority,
 )
 from epnet.state import defaultStateDir
+from epnet.trust.devicelist import (
+    addDevice,
+    devicesPath,
+    keyFingerprint,
+    looksLikeFingerprint,
+    parseFingerprint,
+    removeDevices,
+)
+from epnet.trust.revocation import (
+    NOTHING_REVOKED,
+    REVOCATION_DAYS,
+    Revocations,
+    readRevocations,
+    revocationPaths,
+    revoke,
+)
 
 
 def addArguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``init``, ``issue`` and ``show``."""
+    """Add ``init``, ``issue``, ``show``, ``trust``, ``untrust`` and ``revoke``."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--state-dir",
@@ -35,6 +52,9 @@ def addArguments(parser: argparse.ArgumentParser) -> None:
     _addInit(actions.add_parser("init", parents=[common], help="make a new private authority"))
     _addIssue(actions.add_parser("issue", parents=[common], help="issue a certificate"))
     _addShow(actions.add_parser("show", parents=[common], help="show certificates"))
+    _addTrust(actions.add_parser("trust", parents=[common], help="trust a device by itself"))
+    _addUntrust(actions.add_parser("untrust", parents=[common], help="trust it no more"))
+    _addRevoke(actions.add_parser("revoke", parents=[common], help="revoke certificates"))
 
 
 def run(options: argparse.Namespace) -> int:
@@ -83,6 +103,40 @@ def _addShow(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(action=_show)
 
 
+def _addTrust(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "device",
+        metavar="CERT|FINGERPRINT",
+        help="its certificate file, or the SHA-256 of its certificate or public key in hex",
+    )
+    parser.add_argument(
+        "--identity", metavar="ID", help="who it is (default: the certificate's one identity)"
+    )
+    parser.add_argument(
+        "--public-key",
+        action="store_true",
+        help="trust the certificate's public key, so that it may be renewed with the same key",
+    )
+    parser.set_defaults(action=_trust)
+
+
+def _addUntrust(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("device", metavar="ID|FINGERPRINT", help="as they stand in the list")
+    parser.set_defaults(action=_untrust)
+
+
+def _addRevoke(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="ID|CERT",
+        help="identities, for all their certificates, or certificate files (*.pem); without any, "
+        "the list is only signed anew",
+    )
+    _addDays(parser, REVOCATION_DAYS)
+    parser.set_defaults(action=_revoke)
+
+
 def _addDays(parser: argparse.ArgumentParser, default: int) -> None:
     parser.add_argument(
         "--days",
@@ -120,12 +174,65 @@ def _show(options: argparse.Namespace) -> None:
     files = options.files or _certificateFiles(options.state_dir)
     if not files:
         print(f"there are no certificates in {options.state_dir}")
+    revocations = _revocations(options.state_dir)
     for path in files:
         certificates = readCertificates(path)
         print(path)
         for certificate in certificates:
-            for key, value in _describe(certificate):
+            for key, value in _describe(certificate, revoked=certificate in revocations):
                 print(f"  {key:<12} {value}")
+
+
+def _revocations(stateDir: Path) -> Revocations:
+    """What the authority of the state directory has revoked."""
+    path, _ = revocationPaths(stateDir)
+    if not path.exists():
+        return NOTHING_REVOKED
+    return readRevocations(path, readCertificates(path.parent / "authority.pem", "authority"))
+
+
+def _trust(options: argparse.Namespace) -> None:
+    path = devicesPath(options.state_dir)
+    if looksLikeFingerprint(options.device):
+        if not options.identity or options.public_key:
+            raise UsageError("for a fingerprint say --identity ID, and nothing of --public-key")
+        fingerprint, identity, comment = parseFingerprint(options.device), options.identity, ""
+    else:
+        certificate = readCertificates(Path(options.device))[0]
+        read = readCertificate(certificate)
+        identity = options.identity or _onlyIdentity(read)
+        fingerprint = keyFingerprint(certificate) if options.public_key else read.fingerprint
+        what = "public key" if options.public_key else "certificate"
+        comment = f"{what}; expires {read.notAfter:%Y-%m-%d}"
+    addDevice(path, fingerprint, identity, comment)
+    print(f"trusted  {identity}  sha256:{fingerprint}")
+    print(f"list     {path}")
+
+
+def _onlyIdentity(read: CertificateIdentity) -> str:
+    if len(read.identities) != 1:
+        names = ", ".join(sorted(read.identities)) or "nobody"
+        raise UsageError(f"the certificate is for {names}: say which with --identity ID")
+    [identity] = read.identities
+    return identity
+
+
+def _untrust(options: argparse.Namespace) -> None:
+    path = devicesPath(options.state_dir)
+    count = removeDevices(path, options.device)
+    if not count:
+        raise UsageError(f"{options.device!r} is not on the list {path}; look at its lines")
+    print(f"taken off {path}: {count} line{'s' if count > 1 else ''}")
+
+
+def _revoke(options: argparse.Namespace) -> None:
+    for certificate in revoke(options.state_dir, options.names, days=options.days):
+        read = readCertificate(certificate)
+        print(f"revoked  {', '.join(sorted(read.identities))}  sha256:{read.fingerprint}")
+    for path in revocationPaths(options.state_dir):
+        if path.exists():
+            print(f"list     {path}")
+    print("Copy it to every device, as certificates/crl.pem in its state directory.")
 
 
 def _certificateFiles(stateDir: Path) -> list[Path]:
@@ -135,7 +242,7 @@ def _certificateFiles(stateDir: Path) -> list[Path]:
     ]
 
 
-def _describe(certificate: x509.Certificate) -> Iterable[tuple[str, str]]:
+def _describe(certificate: x509.Certificate, *, revoked: bool) -> Iterable[tuple[str, str]]:
     """The lines that `show` prints about a certificate."""
     read = readCertificate(certificate)
     yield "identities", ", ".join(sorted(read.identities)) or "none"
@@ -147,6 +254,8 @@ def _describe(certificate: x509.Certificate) -> Iterable[tuple[str, str]]:
     expired = " (expired)" if read.notAfter < datetime.now(UTC) else ""
     yield (
         "valid",
-        f"{certificate.not_valid_before_utc:%Y-%m-%d} to {read.notAfter:%Y-%m-%d}{expired}",
+        f"{certificate.not_valid_before_utc:%Y-%m-%d} to {read.notAfter:%Y-%m-%d}{expired}"
+        + (" (revoked)" if revoked else ""),
     )
     yield "fingerprint", f"sha256:{read.fingerprint}"
+    yield "public key", f"sha256:{keyFingerprint(certificate)}"

@@ -48,6 +48,11 @@ def keyFingerprint(certificate: x509.Certificate) -> str:
     return digest.finalize().hex()
 
 
+def looksLikeFingerprint(text: str) -> bool:
+    """Whether it is a fingerprint as people write it."""
+    return _FINGERPRINT.fullmatch(text) is not None
+
+
 def parseFingerprint(text: str) -> str:
     """Read a fingerprint as people write it; 64 lower-case hex digits.  Raises `UsageError`."""
     match = _FINGERPRINT.fullmatch(text)
@@ -100,7 +105,7 @@ def removeDevices(path: Path, name: str) -> int:
     Raises `UsageError` as `readDevices` does.
     """
     readDevices(path)
-    fingerprint = parseFingerprint(name) if _FINGERPRINT.fullmatch(name) else None
+    fingerprint = parseFingerprint(name) if looksLikeFingerprint(name) else None
     kept = [
         line
         for line in _lines(path)

@@ -34,7 +34,7 @@ FLOORS: list[set[str]] = [
         "sockets",
     },
     {"devices", "router", "observe"},
-    {"cli", "tap", "demo", "dissector", "testing"},
+    {"bench", "cli", "tap", "demo", "dissector", "testing"},
 ]
 """What stands on which floor, the lowest first."""
 

@@ -1,0 +1,65 @@
+"""``epnet bench``: which benchmarks run, and what they print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from types import ModuleType
+from unittest.mock import patch
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from epnet.bench import BENCHMARKS
+from epnet.bench.frame import Row
+from tests.clicase import Result, run
+
+
+class Counting(ModuleType):
+    """A benchmark that finds out how many rounds it was asked for."""
+
+    def run(self, rounds: int) -> Iterator[Row]:
+        yield Row("rounds", "each", [float(rounds)], "one", [1.0])
+
+
+class BenchTests(SynchronousTestCase):
+    def bench(self, *arguments: str) -> Result:
+        modules = {"epnet.bench.first": Counting("first"), "epnet.bench.other": Counting("other")}
+        names = {"first": "Counts.", "other": "Counts, too."}
+        with patch.dict(sys.modules, modules), patch.dict(BENCHMARKS, names, clear=True):
+            return run("bench", *arguments)
+
+    def test_allOfThemWithoutAName(self) -> None:
+        result = self.bench()
+        self.assertEqual(result.status, 0)
+        self.assertIn("first: Counts.\n", result.text)
+        self.assertIn("other: Counts, too.\n", result.text)
+        self.assertIn("rounds    5 each    1 each   5.00", result.text)
+
+    def test_one(self) -> None:
+        self.assertNotIn("first", self.bench("other").text)
+
+    def test_rounds(self) -> None:
+        self.assertIn("7 each", self.bench("first", "--rounds", "7").text)
+
+    def test_jsonIsOneObjectALine(self) -> None:
+        lines = self.bench("--json", "--rounds", "3").text.splitlines()
+        first, other = map(json.loads, lines)
+        self.assertEqual((first["benchmark"], other["benchmark"]), ("first", "other"))
+        self.assertEqual(first["rows"][0]["value"], 3)
+        self.assertEqual(first["rows"][0]["ratio"], 3)
+
+    def test_unknownNamesAndSenselessRoundsAreRefused(self) -> None:
+        self.assertEqual(self.bench("nonsense").status, 2)
+        for rounds in ("0", "1001"):
+            result = self.bench("first", "--rounds", rounds)
+            self.assertEqual(result.status, 2)
+            self.assertIn("--rounds must be between 1 and 1000", result.err)
+
+    def test_theHelpNamesThem(self) -> None:
+        self.assertIn("first       Counts.", self.bench("--help").text)
+
+    def test_eachBenchmarkIsAModuleWithRun(self) -> None:
+        for name in BENCHMARKS:
+            self.assertTrue(callable(import_module(f"epnet.bench.{name}").run), name)

@@ -81,6 +81,14 @@ def _routerMetrics(state: State) -> Iterator[Metric]:
     for code, count in state["diagnostics"].items():
         diagnostics.add_metric([code], count)
     yield diagnostics
+    expiry = GaugeMetricFamily(
+        "epnet_certificate_expiry_seconds",
+        "Time until what the router shows and goes by expires; below 0 once it has.",
+        labels=["certificate"],
+    )
+    for what, seconds in state["certificates"].items():
+        expiry.add_metric([what], seconds)
+    yield expiry
 
 
 def _counterMetrics(counters: Counters) -> Iterator[Metric]:

@@ -138,6 +138,7 @@ class State(TypedDict):
     devices: by identity.
     sessions: how many connections are in each state.
     diagnostics: how often each deviation from the specs was seen, by code.
+    certificates: s until what the router shows and goes by expires: own, authority, crl.
     """
 
     router: RouterState
@@ -145,6 +146,7 @@ class State(TypedDict):
     totals: Totals
     sessions: dict[str, int]
     diagnostics: dict[str, int]
+    certificates: dict[str, float]
     counters: Counters
 
 
@@ -179,6 +181,10 @@ def snapshot(router: Router, connections: Connections, uptime_s: float, time: da
         },
         "sessions": _sessionCounts(protocols.values()),
         "diagnostics": dict(sorted(connections.deviations.items())),
+        "certificates": {
+            what: round((expiry - time).total_seconds(), 3)
+            for what, expiry in sorted(connections.expiries.items())
+        },
         "counters": {
             "messages": [
                 {"type": kind, "direction": direction, "count": count}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
@@ -71,6 +72,15 @@ class MetricsTests(SynchronousTestCase):
         self.assertEqual(found["epnet_transfer_losses_total"], {(("cause", "lost"),): 1})
         self.assertEqual(found["epnet_allocation_seconds_count"], {(): 4})
         self.assertEqual(found["epnet_allocation_seconds_sum"], {(): 0.5})
+
+    def test_whenCertificatesExpire(self) -> None:
+        self.house.connections.expiries = {
+            "own": datetime.now(UTC) + timedelta(days=10),
+            "crl": datetime.now(UTC) - timedelta(days=1),
+        }
+        found = self.read()["epnet_certificate_expiry_seconds"]
+        self.assertAlmostEqual(found[(("certificate", "own"),)], 864000, delta=60)
+        self.assertAlmostEqual(found[(("certificate", "crl"),)], -86400, delta=60)
 
     def test_theRouterSaysWhoItIs(self) -> None:
         about = (("identity", "house-router"), ("version", "1.0"))

@@ -42,21 +42,27 @@ _VALUES: Final[dict[type, Any]] = {
     Binary: b"\x01\xff",
     Timestamp: datetime(2025, 6, 1, 12, 30, 0, 250000, tzinfo=UTC),
 }
-_DEVIANT: Final = [
-    bytes.fromhex(text)
-    for text in (
-        "83 f6 1a ffffffff f6",  # F1
-        "9a 00000004 f6 1a ffffffff 01 f6",
-        "9a 00000003 f6 1a ffffffff c2 41 f6",  # F2
-        "9a 00000003 bf 19 0100 01 ff 1a ffffffff f6",  # F3
-        "9a 00000003 f6 19 ffff f6",  # F4
-        "9a 00000003 f6 1a ffffffff 5b ffffffffffffffff",  # F6
-        "9a 00000003 f6 1a dcdcf00d 4c bf 02 bf 12 f9 5fd0 ff 4d f7 ff",  # F9
-        "9a 00000003 f6 1a dcdcf00d 4b a2 02 a2 12 05 13 06 61 61 01",  # V3
-        "9a 00000003 f6 1a dcdcf00d 4c a1 07 a1 1850 84 05 f6 f6 c1 00",  # V6
-        "9a 00000003 f6 1a dcdcf00d 4f a1 03 a1 1840 a2 01 a1 14 00 00 a1 14 01",  # V5
-    )
-]
+_FRAMES: Final = (
+    "83 f6 1a ffffffff f6",  # F1
+    "9a 00000004 f6 1a ffffffff 01 f6",
+    "9a 00000003 f6 1a ffffffff c2 41 f6",  # F2
+    "9a 00000003 bf 19 0100 01 ff 1a ffffffff f6",  # F3
+    "9a 00000003 f6 19 ffff f6",  # F4
+    "9a 00000003 f6 1a ffffffff 5b ffffffffffffffff",  # F6
+)
+"""Frames that deviate."""
+_PAYLOADS: Final = (
+    (0xDCDCF00D, "bf 02 bf 12 f9 5fd0 ff 18 4d f7 ff"),  # F9
+    (0xDCDCF00D, "a1 02 a1 12 f9 7c00"),  # V1
+    (0xDCDCF00D, "a1 02 a2 12 05 13 06"),  # V3
+    (0xDCDCF00D, "a1 61 61 01"),
+    (0xDCDCF00D, "a1 03 a1 1840 a2 01 a1 14 00 00 a1 14 01"),  # V5
+    (0xDCDCBA77, "a1 04 a1 1841 82 a1 01 a1 13 1b ffffffffffffffff a1 01 a1 13 01"),
+    (0xDCDCF00D, "a1 07 a1 1850 84 01 f6 f6 00"),  # V6
+    (0xBABA5E55, "a1 00 a1 00 61 ff"),  # V10
+    (0xBABADEAD, "a1 00 a1 01 f8 14"),  # V11
+)
+"""Payloads that deviate, of a message type."""
 _TIMES: Final = (
     b"2025-02-01 12:00",
     b"2025-02-01",
@@ -87,7 +93,9 @@ def _messageOf(cls: type[Message], rows: Iterable[Field]) -> Message:
 
 def _odd() -> Iterator[bytes]:
     """Frames that are not as they should be."""
-    yield from _DEVIANT
+    yield from map(bytes.fromhex, _FRAMES)
+    for typeId, payload in _PAYLOADS:
+        yield encodeFrame(typeId, bytes.fromhex(payload))
     for text in _TIMES:
         stamp = b"\xc0" + shortest.text(text.decode())
         price = b"\x81\x83\xa1\x03" + stamp + bytes.fromhex("a1 02 f9 5150 a1 05 63 53454b")
@@ -112,7 +120,7 @@ def streams() -> list[bytes]:
     short = [each for each in alone if len(each) < 40]
     pairs = [first + second for first, second in pairwise(short)]
     parts = [b"\x9a" + each[:-5] + b"\0" + alone[0] for each in short]
-    return [b"\x06" + each for each in [*alone, *pairs, *parts]]
+    return [b"\x08" + each for each in [*alone, *pairs, *parts]]
 
 
 def payloads() -> list[bytes]:

@@ -28,20 +28,26 @@ from epnet.wire import (
     registeredMessages,
 )
 from epnet.wire.annotate import ROW, annotate
+from epnet.wire.compounds import IsolationKind, MixKind, PricesKind
 from epnet.wire.frameform import encodeForm, frameForm
-from epnet.wire.walk import RawKey, parse
+from epnet.wire.kinds import Timestamp
+from epnet.wire.walk import Item, RawKey, parse
 
 UNKNOWN_TYPE: Final = 0x01234567
 """The type of the frames whose message type nobody registered."""
 HEADERS: Final = 0x80
 """In the byte before a payload: that the frame has headers."""
+_PIECE: Final = 8
+"""The shortest pieces, in bytes; in shorter ones a stream takes too long."""
 _TEXT_LIMIT: Final = 300
 _QUICK: Final = codec._QUICK
+_REWRITTEN: Final = (Timestamp, PricesKind, IsolationKind)
+"""The value types that can say the same in several ways; so can mixes, which may add entries up."""
 
 
 def stream(data: bytes) -> None:
-    """A stream in pieces of one more byte than its first byte says has the same frames."""
-    size, data = 1 + int.from_bytes(data[:1], "big"), data[1:]
+    """A stream in pieces, of as many bytes as its first byte says, has the same frames."""
+    size, data = max(_PIECE, int.from_bytes(data[:1], "big")), data[1:]
     strict = size % 2 == 0
     whole = _read([data], strict)
     pieces = _read((data[at : at + size] for at in range(0, len(data), size)), strict)
@@ -64,10 +70,9 @@ def _read(pieces: Iterable[bytes], strict: bool) -> list[Frame | Gap]:
 
 def payload(data: bytes) -> None:
     """What a payload says is still said after decoding and encoding it."""
-    whole = frameAround(data)
-    frame = _only(whole)
+    frame = frameAround(data)
     decoded = decodeFrame(frame)
-    _checkDiagnostics(decoded.diagnostics, len(whole))
+    _checkDiagnostics(decoded.diagnostics, len(data))
     message = decoded.message
     if message is None:
         assert decoded.voidsConsent and decoded.diagnostics, decoded
@@ -85,7 +90,7 @@ def modes(data: bytes) -> None:
 
     How cbor2 and the walk quote an odd value differs.
     """
-    frame = _only(frameAround(data))
+    frame = frameAround(data)
     lenient, strict = decodeFrame(frame), decodeFrame(frame, strict=True)
     codec._QUICK = -1  # type: ignore[misc]
     try:
@@ -104,8 +109,10 @@ def modes(data: bytes) -> None:
 
 def form(data: bytes) -> None:
     """A payload is the same after it was shown in JSON's terms; byte by byte all of it is shown."""
-    whole = frameAround(data)
-    frame = _only(whole)
+    around = frameAround(data)
+    whole = encodeFrame(around.typeId, around.payload, around.headers)
+    [frame] = _read([whole], strict=True)
+    assert isinstance(frame, Frame) and not frame.diagnostics, frame
     lines = annotate(frame, whole)
     assert b"".join(line.data for line in lines) == whole
     assert all(len(line.data) <= ROW for line in lines)
@@ -116,19 +123,12 @@ def form(data: bytes) -> None:
     assert again.frame is not None and again.frame.headers == frame.headers
 
 
-def frameAround(data: bytes) -> bytes:
-    """A frame around a payload; the first byte chooses its message type and its headers."""
+def frameAround(data: bytes) -> Frame:
+    """A frame with that payload; a byte before it chooses the message type and the headers."""
     types = [cls.typeId for cls in registeredMessages()] + [UNKNOWN_TYPE]
     choice, content = int.from_bytes(data[:1], "big"), data[1:]
     headers = {0x100: b"\x82\x01\x02"} if choice & HEADERS else None
-    return encodeFrame(types[(choice & ~HEADERS) % len(types)], content, headers)
-
-
-def _only(data: bytes) -> Frame:
-    [frame] = _read([data], strict=True)
-    assert isinstance(frame, Frame), frame
-    assert not frame.diagnostics, frame
-    return frame
+    return Frame(types[(choice & ~HEADERS) % len(types)], content, headers)
 
 
 def _checkDiagnostics(diagnostics: Iterable[Diagnostic], end: int) -> None:
@@ -138,28 +138,36 @@ def _checkDiagnostics(diagnostics: Iterable[Diagnostic], end: int) -> None:
 
 
 def _checkKept(frame: Frame, message: Message) -> None:
-    """Each field of the payload is understood, or in `unknown` as it came (V3)."""
-    cls = messageClass(frame.typeId)
-    if cls is None:
+    """All that is in the payload is in the message: understood, or in `unknown` as it came (V3)."""
+    if messageClass(frame.typeId) is None:
         assert message == UnknownMessage(typeId=frame.typeId, payload=frame.payload)
         return
-    keys = _keysIn(frame)
-    understood = {row.id for row, _ in message.present()}
-    assert keys.keys() <= understood | message.unknown.keys(), message
+    fields = _fieldsOf(frame)
     for key, raw in message.unknown.items():
-        assert keys[key] == raw, message
+        field = fields.pop(key)
+        assert frame.payload and frame.payload[field.start : field.end] == raw, message
+    values = {row.id: (row, value) for row, value in message.present()}
+    for key, field in fields.items():
+        assert isinstance(key, int) and key in values, message
+        row, value = values[key]
+        written, _ = parse(row.kind.write(value))
+        if isinstance(row.kind, _REWRITTEN):
+            assert _leaves(field) == _leaves(written), message
+        elif not isinstance(row.kind, MixKind):
+            assert repr(field.value) == repr(written.value), message
 
 
-def _keysIn(frame: Frame) -> dict[int | bytes, bytes]:
-    """The fields of a payload: keys to items, both as they came unless the key is an integer."""
-    content = frame.payload
-    if content in (None, b"", b"\xf6"):
-        return {}
-    item, _ = parse(content)
-    return {
-        key.data if isinstance(key, RawKey) else key: content[part.start : part.end]
-        for key, part in item.parts
-    }
+def _leaves(item: Item) -> int:
+    """How many items have no others in them and are not null."""
+    if item.parts:
+        return sum(_leaves(part) for _, part in item.parts)
+    return 0 if item.value in (None, [], {}) else 1
+
+
+def _fieldsOf(frame: Frame) -> dict[int | bytes, Item]:
+    """The fields of a payload by their ids, which are bytes where they are no integers."""
+    item, _ = parse(b"\xa0" if frame.payload in (None, b"", b"\xf6") else frame.payload)
+    return {key.data if isinstance(key, RawKey) else key: part for key, part in item.parts}
 
 
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {

@@ -62,5 +62,5 @@ class TimeZoneTests(SynchronousTestCase):
     def test_foldMeansNothingWhereTheOffsetIsFixed(self) -> None:
         for zone in (UTC, timezone(timedelta(hours=2))):
             moment = datetime(2025, 10, 26, 2, 30, fold=1, tzinfo=zone)
-            supply = SupplyParameters(energy_prices=[(moment, 1, "EUR")])
+            supply = SupplyParameters(energy_prices=[Price(moment, 1, "EUR")])
             self.assertEqual(repr(decode(encode(supply)).message), repr(supply))

@@ -17,6 +17,11 @@ import attrs
 from twisted.internet.interfaces import ISystemHandle
 from twisted.internet.tcp import Connection
 
+_BUFFER_BYTES: Final = 2048
+"""How much waits in our own buffer before publications pause, about five of them.
+
+Twisted reads in pieces of the same size: it must hold a frame or two, and never be 0.
+"""
 _UNSENT_BYTES: Final = 1
 """How much the system holds unsent before it takes no more."""
 _IN_FLIGHT_BYTES: Final = 8192
@@ -65,7 +70,7 @@ def sendPromptly(transport: object) -> None:
     """Let data leave at once, and let next to nothing wait; whatever is no TCP stays as it is."""
     if isinstance(transport, Connection):
         transport.setTcpNoDelay(True)
-        transport.bufferSize = 0  # its producer pauses while anything at all is unsent
+        transport.bufferSize = _BUFFER_BYTES
         handle = transport.getHandle()
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _IN_FLIGHT_BYTES)
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):

@@ -59,7 +59,8 @@ class Connections(Service):
     doorkeeper: knows those who are not validated yet.
     register: the validated sessions; at most one with each peer is announced to the node.
     deviations: how often each diagnostic code came up.
-    messages: how many of each type were sent and received: ``(type, direction)``.
+    messages: how many of the node's messages of each type were sent and received, by
+        ``(type, direction)``; Pings, greetings and goodbyes are not among them.
     losses: how many transfers were lost, by cause.
     expiries: when what we present and whom we trust expire; set by whoever keeps the trust.
     """

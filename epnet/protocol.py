@@ -208,7 +208,7 @@ class EPProtocol(Protocol):
         self.factory.disconnected(self)
 
     def pauseProducing(self) -> None:
-        """The peer reads too slowly: hold publications back."""
+        """Something is not sent yet: hold publications back until it is."""
         self._paused = True
 
     def resumeProducing(self) -> None:

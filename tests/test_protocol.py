@@ -102,6 +102,14 @@ class TransferTests(ProtocolTestCase):
         self.assertEqual(reason, "shutting down")
         self.assertEqual(list(self.server.connections), [])
 
+    def test_S10_stoppingIsBoundedWhenPowerDoesNotFall(self) -> None:
+        pair = self.pair()
+        pair.advance(1.0)
+        self.patch(self.charger, "reading", lambda: Reading(230.0, 3000.0, 0.0))
+        stopped = self.client.connections.stopService()
+        pair.advance(4.1)
+        self.successResultOf(stopped)
+
     def test_S10_stoppingIsBoundedWhenThePeerIsStuck(self) -> None:
         pair = self.pair()
         pair.advance(1.0)

@@ -10,6 +10,7 @@ from epnet.clock import steadyReactor
 from epnet.connections import Connections
 from epnet.demo import DEMO_PORTS, Household
 from epnet.endpoints import Listener, defaultListen
+from epnet.errors import UsageError
 from epnet.factory import EPServerFactory
 from epnet.observe.web import makeSite
 from epnet.pki import ensureCertificate
@@ -50,8 +51,14 @@ def makeService(options: Options) -> IService:
     """The service of a router; makes its authority and certificate where there are none."""
     reactor = steadyReactor()
 
+    given = options["certificate"] or options["key"] or options["authority"]
+    if given and options["demo"]:
+        raise UsageError(
+            "--demo issues certificates from an authority of its own: start it without "
+            "--certificate, --key and --authority"
+        )
     identity = options.identity(hostIdentity("router"))
-    if not (options["certificate"] or options["key"] or options["authority"]):
+    if not given:
         ensureCertificate(options.stateDir, identity)
     sources = options.trustSources(identity)
     trust = loadTrust(sources)

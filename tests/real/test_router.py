@@ -193,6 +193,7 @@ class StartAndStopTests(RouterTestCase):
             (["ep-client", "--device=sollar", "--upstream=x"], "solar"),
             (["ep-server", "--device=solar"], "epnet pki issue"),
             (["ep-router", "--listen=nonsense"], "nonsense"),
+            (["ep-router", "--demo", "--certificate=mine.pem"], "without --certificate"),
         ]
         for arguments, words in cases:
             process = self.start(*arguments)
@@ -217,8 +218,10 @@ class DemoTests(RouterTestCase):
         for path in ("/", "/healthz", "/readyz", "/metrics"):
             with urlopen(f"http://127.0.0.1:{http}{path}", timeout=30) as answer:
                 self.assertEqual(answer.status, 200)
+        start = time.monotonic()
         router.kill(signal.SIGTERM)
         self.assertEqual(router.wait(), 0, router.text)
+        self.assertLess(time.monotonic() - start, 5.0)
         self.assertNotIn("Traceback", router.text)
 
 

@@ -300,6 +300,7 @@ class EPProtocol(Protocol):
             address=self.address,
             cause=ending.cause.value,
             ending=ending,
+            security=ending.cause is Cause.REFUSED,
         )
         if ending.inTransfer and ending.cause is not Cause.LEFT:
             self.factory.connections.losses[ending.cause.value] += 1

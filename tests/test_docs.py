@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import doctest
+import os
 import re
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +20,7 @@ from epnet.devices.makers import parseDevice
 from epnet.endpoints import Upstream
 from epnet.interfaces import IDevice
 from epnet.node import DeviceNode, parametersOf
+from epnet.pki import ensureCertificate
 from epnet.wire import SupplyParameters
 from tests.fakes import FakeLink
 
@@ -28,6 +32,21 @@ def codeIn(page: Path) -> list[str]:
     """The Python code blocks of a page."""
     blocks = re.findall(r"\.\. code-block:: python\n\n((?:(?:   .*)?\n)+)", page.read_text())
     return [textwrap.dedent(block) for block in blocks]
+
+
+def run(code: str, folder: Path) -> str:
+    """What a program prints, in an interpreter of its own."""
+    file = folder / "example.py"
+    file.write_text(code)
+    done = subprocess.run(
+        [sys.executable, str(file)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 class ReadmeTests(SynchronousTestCase):
@@ -57,6 +76,37 @@ class ReadmeTests(SynchronousTestCase):
         self.assertEqual(device.reading().draw_w, 0)
         node.advance(clock.seconds())
         self.assertEqual(device.reading().draw_w, 0)
+
+
+class ProgramTests(SynchronousTestCase):
+    def test_theProgramsOfEachPageRun(self) -> None:
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        found = 0
+        for page in PAGES:
+            # Up to where a program would go on for ever.
+            code = "\n".join(codeIn(page)).partition("if __name__")[0]
+            if code and page.name != "README.rst":
+                printed = run(code, folder)
+                shown = re.findall(r"^prints::\n\n((?:    .*\n)+)", page.read_text(), re.MULTILINE)
+                self.assertIn("".join(map(textwrap.dedent, shown)), printed)
+                found += 1
+        self.assertGreater(found, 1)
+
+    def test_theProgramOfOnesOwnConnects(self) -> None:
+        [code] = codeIn(ROOT / "docs/howto/own-device.rst")
+        folder = Path(self.mktemp()).absolute()
+        ensureCertificate(folder, "car-2")
+        ending = """
+from twisted.internet.testing import MemoryReactorClock
+
+reactor = MemoryReactorClock()
+connect(reactor, Path({folder!r}), "car-2", "127.0.0.1")
+reactor.advance(0.1)
+print(reactor.tcpClients[0][:2])
+"""
+        printed = run(code.partition("if __name__")[0] + ending.format(folder=str(folder)), folder)
+        self.assertEqual(printed.strip(), "('127.0.0.1', 56540)")
 
 
 class CommandTests(SynchronousTestCase):

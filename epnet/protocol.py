@@ -69,6 +69,7 @@ class EPProtocol(Protocol):
         self._acknowledgements = Acknowledgements()
         self._openedAt: float | None = None
         self._announced = False
+        self._socket: object | None = None
         self._effects: deque[Effect] = deque()
         self._carrying = False
 
@@ -167,7 +168,7 @@ class EPProtocol(Protocol):
         """Look at the deadlines."""
         self._carryOut(self.session.advance(now))
         if self.session.transferring:
-            outgoing = outgoingOf(self.transport.transport)
+            outgoing = outgoingOf(self._socket)
             since = self._acknowledgements.waitingSince(outgoing, now)
             if since is not None:
                 self._carryOut(self.session.unacknowledged(since, now))
@@ -181,7 +182,9 @@ class EPProtocol(Protocol):
 
     def connectionMade(self) -> None:
         """A connection; TLS is still to come."""
-        sendPromptly(self.transport.transport)
+        # Beneath TLS; a transport for tests may have none.
+        self._socket = getattr(self.transport, "transport", None)
+        sendPromptly(self._socket)
         peer = self.transport.getPeer()
         self.address, self.origin = addressText(peer), originOf(peer)
         self.transport.registerProducer(self, True)

@@ -8,8 +8,7 @@ from pathlib import Path
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 import epnet
-from epnet.wire import Code, decode, encode, registeredMessages
-from epnet.wire import registry as registryModule
+from epnet.wire import Code, registeredMessages
 
 DOCS = Path(epnet.__file__).parent.parent / "docs"
 
@@ -34,21 +33,3 @@ class ReferenceTests(SynchronousTestCase):
                 self.assertIn(f"- `{row.name}`\n     - {row.kind.name}\n", text)
         for code in Code:
             self.assertEqual(text.count(f"   * - ``{code.value}``\n"), 1, code)
-
-    def test_theExamplesRun(self) -> None:
-        """The code of the page, but for the loop over a stream."""
-        self.patch(registryModule, "_classes", dict(registryModule._classes))
-        for cls in registeredMessages():
-            self.patch(cls, "_byId", dict(cls._byId))
-        blocks = (DOCS / "reference" / "wire.rst").read_text().split("::\n\n    ")[1:]
-        names: dict[str, object] = {}
-        for block in blocks:
-            code = "\n".join(
-                line.removeprefix("    ")
-                for line in ("    " + block).splitlines()
-                if not line or line.startswith("    ")
-            )
-            if "reader" not in code:
-                exec(code, names)
-        supply = names["supply"]
-        self.assertEqual(decode(encode(supply)).message, supply)  # type: ignore[arg-type]

@@ -93,7 +93,9 @@ def _routerMetrics(state: State) -> Iterator[Metric]:
 
 def _counterMetrics(counters: Counters) -> Iterator[Metric]:
     messages = CounterMetricFamily(
-        "epnet_messages", "Supply, Demand, Storage and other messages sent and received.", labels=["type", "direction"]
+        "epnet_messages",
+        "Supply, Demand, Storage and other messages sent and received.",
+        labels=["type", "direction"],
     )
     for each in counters["messages"]:
         messages.add_metric([each["type"], each["direction"]], each["count"])

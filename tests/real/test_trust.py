@@ -1,0 +1,37 @@
+"""Trust withdrawn while the programs run: revoked on disk, told by SIGHUP."""
+
+from __future__ import annotations
+
+import signal
+
+from epnet.pki import certificatePaths
+from epnet.trust.revocation import revoke
+from epnet.wire import Ping, SoftDisconnect, encode
+from tests.real.processes import RawPeer, until
+from tests.real.test_router import SESSION, RouterTestCase
+
+
+class HangupTests(RouterTestCase):
+    def test_theRevokedDeviceIsLeftAndTheOtherStays(self) -> None:
+        router, port, _ = self.startRouter()
+        sun = self.startDevice("sun", "grid:fuse_a=16", port)
+        thief = self.connectRaw(port)
+        thief.send(SESSION)
+        thief.repeat(encode(Ping()))
+        router.says("session with sun")
+        until(lambda: len(thief.heard) > 10, "an open session")
+        revoke(self.state, ["rawsink1"])
+        router.kill(signal.SIGHUP)
+        router.says("trust was read anew")
+        until(lambda: thief.newest(SoftDisconnect), "a farewell")
+        farewell = thief.newest(SoftDisconnect)
+        assert isinstance(farewell, SoftDisconnect)
+        self.assertEqual(farewell.reason, "no longer trusted: the certificate has been revoked")
+        again = RawPeer(port, certificatePaths(self.state, "rawsink1"))
+        self.addCleanup(again.end)
+        router.says("its certificate has been revoked")
+        self.assertEqual(again.heard, [])
+        self.assertNotIn(" over, ", sun.text)
+        self.assertNotIn("Traceback", router.text + sun.text)
+        router.kill(signal.SIGTERM)
+        self.assertEqual(router.wait(), 0)

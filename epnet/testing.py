@@ -142,19 +142,17 @@ class Relay(Factory):
         return end
 
     def stall(self) -> None:
-        """Read no more: connections stay up, and nothing arrives until `resume`."""
+        """Let nothing through until `resume`, neither bytes nor the end of a connection."""
         self.stalled = True
-        for end in self.ends:
-            end.follow()
+        self._tellAll()
 
     def resume(self) -> None:
-        """Carry on after `stall`, with all that was sent in between."""
+        """Carry on after `stall`, with all that has been held up."""
         self.stalled = False
-        for end in self.ends:
-            end.follow()
+        self._tellAll()
 
     def drop(self) -> None:
-        """Read and throw away, as a black hole does.
+        """Let everything vanish, bytes and the end of a connection, as a black hole does.
 
         TLS does not survive missing bytes: to go on, `cut`.
         """
@@ -167,6 +165,10 @@ class Relay(Factory):
         for end in tuple(self.ends):
             end.reset()
 
+    def _tellAll(self) -> None:
+        for end in tuple(self.ends):
+            end.follow()
+
 
 class _RelayEnd(Protocol):
     """One end of a relayed connection; what it reads is for the other end to write.
@@ -174,12 +176,15 @@ class _RelayEnd(Protocol):
     It reads only while there is another end.
     """
 
+    EARLY_SECONDS = 1e-6
+    """A call that is scheduled for a time may come early by rounding."""
+
     transport: Connection
 
     def __init__(self, relay: Relay, other: _RelayEnd | None = None) -> None:
         self._relay = relay
         self._other = other
-        self._pieces: deque[bytes | None] = deque()
+        self._pieces: deque[tuple[float, bytes | None]] = deque()
         self._dueAt = 0.0
         self._up = False
 
@@ -201,16 +206,16 @@ class _RelayEnd(Protocol):
             other.hangUp()
 
     def follow(self) -> None:
-        """Read, or not, as the relay says."""
+        """Read, and take what the other end holds, or do not, as the relay says."""
         if self._relay.stalled or self._other is None:
             self.transport.pauseProducing()
         else:
             self.transport.resumeProducing()
+            self._other._deliver()
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes for the other end."""
-        if not self._relay.dropping:
-            self._pass(data)
+        self._pass(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """This end is gone: so will be the other, after what is still under way."""
@@ -230,18 +235,23 @@ class _RelayEnd(Protocol):
 
     def _pass(self, piece: bytes | None) -> None:
         """Let the other end have it when it is due; None is the end of the connection."""
+        if self._relay.dropping:
+            return
         now = self._relay.clock.seconds()
         self._dueAt = max(self._dueAt, now + self._relay.delay)
-        self._pieces.append(piece)
+        self._pieces.append((self._dueAt, piece))
         if self._dueAt > now:
             self._relay.clock.callLater(self._dueAt - now, self._deliver)
         else:
             self._deliver()
 
     def _deliver(self) -> None:
-        assert self._other is not None
-        piece = self._pieces.popleft()
-        if piece is None:
-            self._other.hangUp()
-        elif self._other._up:
-            self._other.transport.write(piece)
+        """Let the other end have all that is due."""
+        now = self._relay.clock.seconds() + self.EARLY_SECONDS
+        while self._pieces and self._pieces[0][0] <= now and not self._relay.stalled:
+            _, piece = self._pieces.popleft()
+            assert self._other is not None
+            if piece is None:
+                self._other.hangUp()
+            elif self._other._up:
+                self._other.transport.write(piece)

@@ -100,6 +100,21 @@ class RelayTests(TestCase):
         assert end.transport is not None
         end.transport.loseConnection()
 
+    async def test_aStallHoldsTheEndOfAConnectionToo(self) -> None:
+        self.relay.stall()
+        self.hangUp(self.dialled)
+        await pause(0.1)
+        self.assertIsNone(self.far.lost)
+        self.relay.resume()
+        await until(lambda: self.far.lost, "the other end is closed")
+
+    async def test_theEndOfAConnectionVanishesToo(self) -> None:
+        self.relay.drop()
+        self.hangUp(self.dialled)
+        await until(lambda: len(self.relay.ends) == 1, "one end is gone")
+        await pause(0.1)
+        self.assertIsNone(self.far.lost)
+
     async def test_theDelayHoldsBackAndKeepsTheOrder(self) -> None:
         self.relay.delay = 0.2
         began = time.monotonic()

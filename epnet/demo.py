@@ -21,7 +21,7 @@ from epnet.factory import EPClientFactory
 from epnet.interfaces import ITrust
 from epnet.node import DeviceNode, parametersOf
 from epnet.pki import ensureCertificate
-from epnet.router.ports import PortSettings
+from epnet.router.settings import PortSettings
 from epnet.trust.sources import TrustSources
 from epnet.wire import Bounds
 

@@ -34,6 +34,17 @@ def between(low: float, high: float) -> Callable[[object, attrs.Attribute[Any], 
     return check
 
 
+def oneOf(*words: object) -> Callable[[object, attrs.Attribute[Any], object], None]:
+    """An attrs validator: `UsageError` for a setting that is none of these."""
+
+    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if value not in words:
+            wanted = ", ".join(map(repr, words))
+            raise UsageError(f"{attribute.name} is {value!r}: it must be one of {wanted}")
+
+    return check
+
+
 @attrs.frozen
 class ConnectionLimits:
     """How many connections a node takes; each limit is 1 to 100,000.

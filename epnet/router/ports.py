@@ -1,79 +1,25 @@
 """The ports of a router: what one may carry, and what flows over it now (EnergyNet §2.1).
 
-A port is one connected device as the router sees it.  `PortSettings` is what its installer says of
-it; `Port` adds the device's messages, the set-points, and the converter that actuates and meters.
+A port is one connected device as the router sees it.  `epnet.router.settings.PortSettings` is what
+its installer says of it; `Port` adds the device's messages, the set-points, and the converter that
+actuates and meters.
 *import* is power into the router, *export* power out of it, W at the terminals, never negative.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from math import inf
-from typing import Final
 
-import attrs
 from twisted.internet.interfaces import IReactorTime
 
 from epnet.consent import IsolationGuard, Transfer, allowedPower
 from epnet.identity import Peer
 from epnet.interfaces import ILink, IPort, PortReading
 from epnet.router.converter import SimulatedConverter
-from epnet.router.losses import LOSSLESS, Loss
+from epnet.router.settings import DEFAULT_PORTS, PortSettings, Tier
 from epnet.router.terms import Sink, Source
-from epnet.wire import (
-    Bounds,
-    DemandParameters,
-    StorageParameters,
-    SupplyParameters,
-)
-
-AC_VOLTAGE: Final = Bounds(207, 253)
-DC_VOLTAGE: Final = Bounds(200, 1000)
-
-
-class Tier(enum.IntEnum):
-    """The fixed order of sources where no price is known: cheaper first."""
-
-    LOCAL = 0
-    STORAGE = 1
-    ROUTER = 2
-    GRID = 3
-
-
-@attrs.frozen
-class PortSettings:
-    """What the installer says of a port.
-
-    side: A loads, B utility grid, C other routers, D local resources (EnergyNet §2.2).
-    kind: 'AC' or 'DC'.
-    voltage: what the port can work at, V, minimum and maximum.
-    max_current: what the port can carry, A.
-    cable_current: what the cable can carry, A; the smaller of the two rules.
-    max_power: what the port's converter can convert, W.
-    min_w: below this much its device gets nothing, W.
-    priority: class as a sink, higher first.
-    weight: share within its class.
-    bid: takes only power from sources of this tier and cheaper; infinite: must be served.
-    loss: of the conversion between the bus and the port.
-    """
-
-    side: str = "A"
-    kind: str = "AC"
-    voltage: Bounds = AC_VOLTAGE
-    max_current: float = 32.0
-    cable_current: float = 32.0
-    max_power: float = 22_000.0
-    min_w: float = 0.0
-    priority: int = 1
-    weight: float = 1.0
-    bid: float = float("inf")
-    loss: Loss = LOSSLESS
-
-    @property
-    def current_limit(self) -> float:
-        """What port and cable can carry, A."""
-        return min(self.max_current, self.cable_current)
+from epnet.wire import DemandParameters, StorageParameters, SupplyParameters
 
 
 class Port:
@@ -273,20 +219,6 @@ class Port:
         if supply.voltage_limit is not None:
             low, high = max(low, supply.voltage_limit.min), min(high, supply.voltage_limit.max)
         return max(low, min(high, supply.voltage if supply.voltage is not None else low))
-
-
-DEFAULT_PORTS: Final = {
-    "solar": PortSettings(side="D", kind="DC", voltage=DC_VOLTAGE),
-    "wind": PortSettings(side="D", kind="DC", voltage=DC_VOLTAGE),
-    "battery": PortSettings(side="D", kind="DC", voltage=DC_VOLTAGE, bid=Tier.LOCAL),
-    "vehicle": PortSettings(side="D", kind="DC", voltage=DC_VOLTAGE),
-    "grid": PortSettings(side="B", priority=0, bid=Tier.LOCAL),
-    "router": PortSettings(side="C", kind="DC", voltage=DC_VOLTAGE),
-}
-"""By the type in Session Parameters, for devices whose port nobody has described.
-
-Batteries and the grid take only what local sources have left over.
-"""
 
 
 class PortMaker:

@@ -15,8 +15,9 @@ from epnet.identity import CertificateIdentity, Peer
 from epnet.interfaces import IPort, PortReading
 from epnet.observe.snapshot import State, snapshot
 from epnet.protocol import EPProtocol
-from epnet.router.ports import DEFAULT_PORTS, Port, PortSettings
+from epnet.router.ports import Port
 from epnet.router.router import Router
+from epnet.router.settings import DEFAULT_PORTS, PortSettings
 from epnet.wire import Message, SessionParameters, encode
 
 NOON = datetime(2026, 6, 21, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.interfaces import PortReading
 from epnet.observe.snapshot import DeviceState, Snapshots
-from epnet.router.ports import PortSettings
+from epnet.router.settings import PortSettings
 from epnet.wire import (
     DemandParameters,
     Isolation,

@@ -10,8 +10,9 @@ from zope.interface.verify import verifyObject
 from epnet.identity import Peer
 from epnet.interfaces import INode, IPort, PortReading
 from epnet.lifecycle import Cause, Ending
-from epnet.router.ports import DEFAULT_PORTS, Port, PortSettings
+from epnet.router.ports import Port
 from epnet.router.router import Router
+from epnet.router.settings import DEFAULT_PORTS, PortSettings
 from epnet.wire import (
     Bounds,
     DemandParameters,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import attrs
 import cbor2
@@ -35,8 +35,7 @@ _KEPT: Final = frozenset({Code.VALUE_EXTRA, Code.TIMESTAMP_PRECISION})
 """What is said of values that carry more than was understood."""
 
 
-@attrs.frozen
-class Decoded:
+class Decoded(NamedTuple):
     """What became of a frame.
 
     message: the message, or None if nothing was made of it.
@@ -258,19 +257,43 @@ def encode(message: Message, headers: Headers | None = None) -> bytes:
     contradicts itself: with a field in `unknown` that does not say what the field's attribute
     says.
     """
-    for key in headers or ():
+    if not headers:
+        return message.wire or _encoded(message)
+    for key in headers:
         if shortest.isUnsigned(key, 8):
             raise UsageError(f"header key 0x{key:02x} is reserved; use one from 0x100")
     return encodeFrame(message.typeId, encodePayload(message), headers)
+
+
+def _encoded(message: Message) -> bytes:
+    """A message as a frame without headers, which it keeps for the next to whom it goes."""
+    data = encodeFrame(message.typeId, encodePayload(message))
+    if not message.unknown:  # whose bytes may come to mean something, as a field of an extension
+        object.__setattr__(message, "wire", data)
+    return data
 
 
 def encodePayload(message: Message) -> bytes | None:
     """The content of the payload of a message, or None for none.  Raises as `encode`."""
     if isinstance(message, UnknownMessage):
         return message.payload
+    unknown, extensions, *values = message.content(message)
+    if unknown or extensions:
+        return plainPayload(message)
+    parts = [
+        lead + pack(value)
+        for value, (lead, pack) in zip(values, message.writers, strict=True)
+        if value is not None
+    ]
+    if not parts and type(message) is Ping:
+        return None
+    return shortest.head(shortest.MAP, len(parts)) + b"".join(parts)
+
+
+def plainPayload(message: Message) -> bytes | None:
+    """The same as `encodePayload`, of any message with a table, and slower."""
     unknown = message.unknown
-    if unknown:
-        _checkUnknown(message, unknown)
+    _checkUnknown(message, unknown)
     items = {row.id: row.kind.write(value) for row, value in message.present()}
     items.update((key, raw) for key, raw in unknown.items() if isinstance(key, int))
     odd = [key + raw for key, raw in unknown.items() if isinstance(key, bytes)]

@@ -43,6 +43,11 @@ from epnet.wire.values import (
 )
 
 
+_PAIR: Final = shortest.head(shortest.ARRAY, 2)
+_TRIPLE: Final = shortest.head(shortest.ARRAY, 3)
+_ENTRY: Final = shortest.head(shortest.MAP, 1)
+
+
 @attrs.frozen
 class BoundsKind(Kind[Bounds]):
     """A minimum and a maximum of the same value type (V7).
@@ -63,8 +68,8 @@ class BoundsKind(Kind[Bounds]):
         return bounds
 
     def pack(self, value: Bounds) -> bytes:
-        of = self.of
-        return shortest.head(shortest.ARRAY, 2) + of.write(value.min) + of.write(value.max)
+        write = self.of.write
+        return _PAIR + write(value[0]) + write(value[1])
 
     def take(self, data: object, trail: Trail, notes: Notes) -> Bounds:
         if type(data) is not list or len(data) != 2:
@@ -92,7 +97,7 @@ class PricesKind(Kind[tuple[Price, ...]]):
         parts = [shortest.head(shortest.ARRAY, len(value))]
         for price in value:
             parts += (
-                shortest.head(shortest.ARRAY, 3),
+                _TRIPLE,
                 TIMESTAMP.write(price.timestamp),
                 AMOUNT.write(price.amount),
                 CURRENCY.write(price.currency),
@@ -153,13 +158,10 @@ class MixKind(Kind[Mix]):
         )
 
     def pack(self, value: Mix) -> bytes:
+        write = self.of.write
         parts = [shortest.head(shortest.ARRAY, len(value))]
         for key, each in value.items():
-            parts += (
-                shortest.head(shortest.MAP, 1),
-                shortest.head(shortest.UNSIGNED, key),
-                self.of.write(each),
-            )
+            parts += (_ENTRY, shortest.integer(key), write(each))
         return b"".join(parts)
 
     def take(self, data: object, trail: Trail, notes: Notes) -> Mix:
@@ -244,11 +246,12 @@ class IsolationKind(Kind[Isolation]):
         )
 
     def pack(self, value: Isolation) -> bytes:
+        state, negative, positive = value
         return (
-            shortest.head(shortest.ARRAY, 3)
-            + shortest.head(shortest.UNSIGNED, value.state)
-            + (shortest.NULL if value.negative is None else RESISTANCE.write(value.negative))
-            + (shortest.NULL if value.positive is None else RESISTANCE.write(value.positive))
+            _TRIPLE
+            + shortest.integer(state)
+            + (shortest.NULL if negative is None else RESISTANCE.write(negative))
+            + (shortest.NULL if positive is None else RESISTANCE.write(positive))
         )
 
     def take(self, data: object, trail: Trail, notes: Notes) -> Isolation:

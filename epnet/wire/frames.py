@@ -10,7 +10,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 import attrs
 
@@ -38,8 +38,7 @@ _TAG: Final = 0xC2
 Headers = Mapping[int, bytes]
 
 
-@attrs.frozen
-class Frame:
+class Frame(NamedTuple):
     """A frame as it came.
 
     typeId: the message type.
@@ -51,13 +50,20 @@ class Frame:
     payloadOffset: where the content of the payload starts in the stream.
     """
 
-    typeId: int = attrs.field(repr=hex)
-    payload: bytes | None = attrs.field(repr=reprlib.repr)
-    headers: Headers | None = attrs.field(default=None, repr=reprlib.repr)
+    typeId: int
+    payload: bytes | None
+    headers: Headers | None = None
     offset: int = 0
     length: int = 0
     diagnostics: tuple[Diagnostic, ...] = ()
     payloadOffset: int = 0
+
+    def __repr__(self) -> str:
+        return (
+            f"Frame(typeId=0x{self.typeId:08x}, payload={reprlib.repr(self.payload)}, "
+            f"headers={reprlib.repr(self.headers)}, offset={self.offset}, length={self.length}, "
+            f"diagnostics={self.diagnostics!r}, payloadOffset={self.payloadOffset})"
+        )
 
 
 @attrs.frozen

@@ -13,7 +13,8 @@ from __future__ import annotations
 import math
 import reprlib
 from abc import ABC, abstractmethod
-from datetime import datetime
+from datetime import datetime, tzinfo
+from functools import lru_cache
 from typing import ClassVar, Final, Generic, TypeVar
 
 import attrs
@@ -154,6 +155,9 @@ class Quantity(Kind[float]):
     def pack(self, value: float) -> bytes:
         return shortest.number(value)
 
+    def write(self, value: float) -> bytes:
+        return self.prefix + shortest.number(value)
+
     def take(self, data: object, trail: Trail, notes: Notes) -> float:
         if type(data) is int:
             return data
@@ -216,12 +220,18 @@ class Currency(Text):
             raise InvalidValue(path, value, "a currency of three capital letters such as 'SEK'")
         return str(value)
 
+    def pack(self, value: str) -> bytes:
+        return _packedCurrency(value)
+
     def take(self, data: object, trail: Trail, notes: Notes) -> str:
         value = Text.take(self, data, trail, notes)
         if not _isCurrency(value):
             text = f"{reprlib.repr(value)} is not three capital letters"
             raise InvalidField(Code.CURRENCY_FORM, trail, text)
         return value
+
+
+_packedCurrency = lru_cache(maxsize=256)(shortest.text)
 
 
 def _isCurrency(text: str) -> bool:
@@ -283,7 +293,7 @@ class Timestamp(Kind[datetime]):
             raise InvalidValue(path, value, "a datetime with a time zone") from None
 
     def pack(self, value: datetime) -> bytes:
-        return shortest.text(formatTimestamp(value))
+        return _packedTimestamp(value, value.tzinfo)
 
     def take(self, data: object, trail: Trail, notes: Notes) -> datetime:
         if isinstance(data, Tagged) and data.tag == 0:
@@ -298,6 +308,12 @@ class Timestamp(Kind[datetime]):
         for code in codes:
             notes.append(Note(code, trail, f"{reprlib.repr(data)} {self._TEXTS[code]}"))
         return moment
+
+
+@lru_cache(maxsize=1024)
+def _packedTimestamp(moment: datetime, _: tzinfo | None) -> bytes:
+    """A checked moment; a price is sent many times.  Equal ones may have different offsets."""
+    return shortest.text(formatTimestamp(moment))
 
 
 TEXT: Final = Text(0x00, "Text", "", "text", "Text (UTF-8 encoded)")

@@ -8,6 +8,8 @@ encoder, the decoder and the documentation read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import make_dataclass
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Protocol, Self, TypeVar, dataclass_transform
 
@@ -109,15 +111,42 @@ def _build(cls: _Class, label: str) -> _Class:
         return connected
 
     built: Any = attrs.frozen(cls, kw_only=True, repr=False, field_transformer=connect)
-    attributes = sorted(attrs.fields(built), key=lambda each: each.inherited)
-    built._names = tuple(each.name for each in attributes)
+    names = [each.name for each in attrs.fields(built) if each.init]
+    built._names = tuple(sorted(names, key=lambda name: name in ("unknown", "extensions")))
     built._byId = {row.id: row for row in rows}
     built.fields = tuple(rows)
     built.required = tuple(row for row in rows if row.required)
     built.label = label
     if len(built._byId) < len(rows):
         raise UsageError(f"{cls.__name__}: two fields have the same id")
+    built.unchecked = _unchecked(built)
+    rows.sort(key=lambda row: row.id)
+    built.content = attrgetter("unknown", "extensions", *(row.name for row in rows))
+    built.writers = tuple(
+        (shortest.number(row.id) + row.kind.prefix, row.kind.pack) for row in rows
+    )
     return built  # type: ignore[no-any-return]
+
+
+def _unchecked(cls: Any) -> Any:
+    """A constructor that takes the values of a message by position, and checks none of them.
+
+    A frozen class is slow to fill.  So the values go into a class of the same slots that is not
+    frozen, whose instances become messages once they are complete.
+    """
+
+    def become(self: Any) -> None:
+        self.__class__ = cls
+
+    slots = [*cls._names, ("wire", Any, None)]
+    methods = {
+        "__post_init__": become,
+        "__setattr__": object.__setattr__,
+        "__delattr__": object.__delattr__,
+    }
+    return make_dataclass(
+        cls.__name__, slots, bases=cls.__bases__, namespace=methods, eq=False, slots=True
+    )
 
 
 def _converter(row: Field, owner: str) -> Callable[[object], object]:
@@ -182,12 +211,17 @@ class Message:
     label: what paths in diagnostics start with.
     fields: the rows of the table, without those of extensions.
     required: those without which the message means nothing.
+    content: gets `unknown`, `extensions` and the values of the table's rows, in the order of ids.
+    writers: of each of these rows what comes before its data, and what packs that.
+    unchecked: makes a message of all its values by position, without a look at them.
 
     unknown: fields that are not, or not fully, understood, as they came: field id to CBOR item.
         They are there again when the message is encoded (V3).  A field of which something was
         understood is in here and in its attribute; one whose value is invalid is only in here.
         An id that is no integer is the bytes of its CBOR item.
     extensions: values of fields that were added by `registerField`, by name.
+
+    wire: the message as a frame, once it was encoded; not part of what it says.
 
     Raises `InvalidValue`, a `UsageError`, for values that cannot be sent.
     """
@@ -198,9 +232,13 @@ class Message:
     required: ClassVar[tuple[Field, ...]]
     _byId: ClassVar[dict[int, Field]]
     _names: ClassVar[tuple[str, ...]]
+    unchecked: ClassVar[Callable[..., Any]]
+    content: ClassVar[attrgetter[tuple[Any, ...]]]
+    writers: ClassVar[tuple[tuple[bytes, Callable[[Any], bytes]], ...]]
 
     unknown: Raw = attrs.field(default=_NOTHING, converter=_checkUnknown)
     extensions: Additions = attrs.field(default=_NOTHING)
+    wire: bytes | None = attrs.field(default=None, init=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         if self.extensions is not _NOTHING:
@@ -277,10 +315,9 @@ class Message:
         extensions: Mapping[str, object],
     ) -> Self:
         """Make a message of values that the decoder has made and checked."""
-        self = object.__new__(cls)
-        put = object.__setattr__
-        for row in cls.fields:
-            put(self, row.name, values.get(row.name))
-        put(self, "unknown", MappingProxyType(unknown) if unknown else _NOTHING)
-        put(self, "extensions", MappingProxyType(extensions) if extensions else _NOTHING)
-        return self
+        made: Self = cls.unchecked(
+            *map(values.get, cls._names[: len(cls.fields)]),
+            MappingProxyType(unknown) if unknown else _NOTHING,
+            MappingProxyType(extensions) if extensions else _NOTHING,
+        )
+        return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TypeGuard
+from typing import Final, TypeGuard
 
 UNSIGNED = 0x00
 NEGATIVE = 0x20
@@ -16,6 +16,7 @@ NULL = b"\xf6"
 TRUE = b"\xf5"
 FALSE = b"\xf4"
 
+_BYTES: Final = tuple(bytes((number,)) for number in range(256))
 _half = struct.Struct(">e")
 _single = struct.Struct(">f")
 _double = struct.Struct(">d")
@@ -34,7 +35,7 @@ def isUnsigned(value: object, bits: int) -> TypeGuard[int]:
 def head(major: int, argument: int) -> bytes:
     """An item's first bytes: its major type, as in the constants above, and 0 to 2^64 - 1."""
     if argument < 24:
-        return bytes((major | argument,))
+        return _BYTES[major | argument]
     if argument < 0x100:
         return bytes((major | 24, argument))
     if argument < 0x10000:
@@ -44,7 +45,7 @@ def head(major: int, argument: int) -> bytes:
     return bytes((major | 27,)) + argument.to_bytes(8, "big")
 
 
-def number(value: float) -> bytes:
+def plainNumber(value: float) -> bytes:
     """An integer that `fits`, or a finite float; integers stay integers and floats floats."""
     if isinstance(value, int):
         return head(UNSIGNED, value) if value >= 0 else head(NEGATIVE, -1 - value)
@@ -56,6 +57,38 @@ def number(value: float) -> bytes:
         if form.unpack(packed)[0] == value:
             return lead + packed
     return b"\xfb" + _double.pack(value)
+
+
+class _Memo(dict[float, bytes]):
+    """What `plainNumber` makes of the numbers that were written last; all of one type.
+
+    Most numbers of a message are those of the one before: limits, shares, resistances.
+    """
+
+    LIMIT: Final = 4096
+    """How many numbers are kept; they take less than a megabyte."""
+
+    def __missing__(self, value: float) -> bytes:
+        data = plainNumber(value)
+        if value or type(value) is int:  # 0.0 and -0.0 are equal, and not the same
+            if len(self) >= self.LIMIT:
+                self.clear()
+            self[value] = data
+        return data
+
+
+_integers = _Memo()
+_floats = _Memo()  # by themselves, as 1 and 1.0 are equal
+
+
+def number(value: float) -> bytes:
+    """The same as `plainNumber`, and faster."""
+    return _floats[value] if type(value) is float else _integers[value]
+
+
+def integer(value: int) -> bytes:
+    """The same for what is known to be an integer."""
+    return _integers[value]
 
 
 def text(value: str) -> bytes:

@@ -33,8 +33,8 @@ def fixOffset(moment: datetime) -> datetime:
 
 def formatTimestamp(moment: datetime) -> str:
     """An aware datetime as RFC 3339, with `Z` for UTC.  Raises as `fixOffset`."""
-    moment = fixOffset(moment)
-    text, offset = moment.isoformat()[:-6], moment.isoformat()[-6:]
+    whole = fixOffset(moment).isoformat()
+    text, offset = whole[:-6], whole[-6:]
     if moment.microsecond:
         text = text.rstrip("0")
     return text + ("Z" if offset == "+00:00" else offset)

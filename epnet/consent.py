@@ -64,11 +64,28 @@ class IsolationGuard:
         self._cleanSince = None
 
 
+def reckoningVoltage(supply: SupplyParameters, demand: DemandParameters) -> float | None:
+    """The voltage at which the current limits of a Supply and a Demand count, in V.
+
+    It is what the Demand requires; without that, what the supplier measures within its own window;
+    without that, the lower end of the window, which allows the least.  A measured voltage outside
+    the window counts for nothing: it may be that of an open contactor, which would otherwise never
+    close.  None where the two name no voltage at all.
+    """
+    if demand.voltage is not None:
+        return demand.voltage
+    window = supply.voltage_limit
+    if window is None:
+        return supply.voltage
+    if supply.voltage is not None and window.min <= supply.voltage <= window.max:
+        return supply.voltage
+    return window.min
+
+
 def offeredPower(supply: SupplyParameters, voltage: float | None = None) -> float:
     """The most a Supply lets the other side draw, in W.
 
-    voltage: what current limits are reckoned at, in V; without it the voltage measured by the
-        supplier, then the lower end of its voltage window.
+    voltage: what current limits are reckoned at, in V; None for what the Supply itself names.
 
     A current limit that no voltage turns into watts allows nothing, and so does a Supply that
     gives neither a power nor a current limit.
@@ -76,9 +93,7 @@ def offeredPower(supply: SupplyParameters, voltage: float | None = None) -> floa
     if blocksPower(supply):
         return 0.0
     if voltage is None:
-        voltage = supply.voltage
-    if voltage is None and supply.voltage_limit is not None:
-        voltage = supply.voltage_limit.min
+        voltage = reckoningVoltage(supply, DemandParameters())
     limits = []
     if supply.power_limit is not None:
         limits.append(supply.power_limit)
@@ -128,7 +143,8 @@ def allowedPower(supply: SupplyParameters | None, demand: DemandParameters | Non
     """
     if supply is None or demand is None or not voltagesMeet(supply, demand):
         return 0.0
-    return min(offeredPower(supply, demand.voltage), requestedPower(demand))
+    voltage = reckoningVoltage(supply, demand)
+    return min(offeredPower(supply, voltage), requestedPower(demand, voltage))
 
 
 def withheldSupply(supply: SupplyParameters) -> SupplyParameters:

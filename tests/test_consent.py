@@ -83,6 +83,26 @@ class AllowedPowerTests(SynchronousTestCase):
         self.assertEqual(offeredPower(supply), 2400)
         self.assertEqual(offeredPower(supply.replace(voltage=None)), 2000)
 
+    def test_aDemandThatLeavesTheVoltageToTheSupplierIsReckonedAtThat(self) -> None:
+        demand = DemandParameters(current_limit=10)
+        window = SupplyParameters(voltage_limit=(200, 250), power_limit=5000)
+        cases = [
+            (window.replace(voltage=240), 2400),  # as measured
+            (window, 2000),  # the least that its window makes of the current
+            (window.replace(voltage=0), 2000),  # behind an open contactor
+            (window.replace(voltage=190), 2000),
+            (window.replace(voltage=251), 0),  # above its own window: nothing meets that
+            (SupplyParameters(voltage=240, power_limit=5000), 2400),
+            (SupplyParameters(power_limit=5000), 0),  # nobody names a voltage
+        ]
+        for supply, expected in cases:
+            self.assertEqual(allowedPower(supply, demand), expected)
+
+    def test_anOpenContactorDoesNotKeepACurrentLimitAtNothing(self) -> None:
+        supply = SupplyParameters(voltage_limit=(200, 250), current_limit=(0, 10), voltage=0)
+        self.assertEqual(allowedPower(supply, DemandParameters(power_limit=9000)), 2000)
+        self.assertEqual(offeredPower(supply), 2000)
+
     def test_M6_reverseDemandIsNoRequest(self) -> None:
         self.assertEqual(requestedPower(DemandParameters(voltage=230, current=-10)), 0)
 

@@ -1,15 +1,12 @@
-"""All the connections of one node: its pulse, the register of its peers, and redialling.
+"""All the connections of one node: its pulse, and the register of its peers.
 
 `Connections` holds every live protocol of a node, whichever side dialled.  Every 20 ms it looks at
 all deadlines in one sweep, then lets the node act on what expired, then lets publications go out:
 no connection has a timer of its own, and no message touches one.
-
-A `Dialler` keeps one dialled connection up, with the patience of a `Backoff`.
 """
 
 from __future__ import annotations
 
-import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,27 +15,19 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IDelayedCall,
-    IProtocol,
-    IReactorTime,
-    IStreamClientEndpoint,
-)
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from epnet.door import Doorkeeper
 from epnet.duplicates import Register
 from epnet.errors import PeerError
 from epnet.identity import Peer
 from epnet.interfaces import INode
-from epnet.lifecycle import Cause, Ending
-from epnet.limits import ConnectionLimits
+from epnet.limits import ConnectionLimits, SessionSettings
 from epnet.wire import Diagnostic
 
 if TYPE_CHECKING:
-    from epnet.factory import EPClientFactory
     from epnet.protocol import EPProtocol
 
 SWEEP_SECONDS: Final = 0.02
@@ -46,8 +35,6 @@ LATE_SWEEPS: Final = 3
 """Sweeps at once (40 ms late) after which all sockets are read before anyone is judged (S12)."""
 STOP_SECONDS: Final = 4.0
 """How long the orderly end of all sessions may take when the node stops."""
-LOOK_AGAIN_SECONDS: Final = 1.0
-"""How often a dialler looks whether the connection that its peer dialled still stands."""
 
 
 class Connections(Service):
@@ -62,6 +49,8 @@ class Connections(Service):
     messages: how many of the node's messages of each type were sent and received, by
         ``(type, direction)``; Pings, greetings and goodbyes are not among them.
     losses: how many transfers were lost, by cause.
+    patience: how long a peer may be silent in a transfer, by its identity, where that is not what
+        the factory's settings say; see `setPatience`.
     expiries: when what we present and whom we trust expire; set by whoever keeps the trust.
     """
 
@@ -78,6 +67,7 @@ class Connections(Service):
         self.deviations: Counter[str] = Counter()
         self.messages: Counter[tuple[str, str]] = Counter()
         self.losses: Counter[str] = Counter()
+        self.patience: Mapping[str, float] = {}
         self.expiries: Mapping[str, datetime] = {}
         self._protocols: dict[EPProtocol, None] = {}
         self._sweep: LoopingCall = LoopingCall.withCount(self._swept)
@@ -157,6 +147,20 @@ class Connections(Service):
             self._checkRoom(protocol.origin)
         return peer
 
+    def setPatience(self, loss_ms: Mapping[str, float]) -> None:
+        """Let peers be silent for longer than 200 ms in a transfer (wire-profile S5).
+
+        loss_ms: by the identity of the peer, 200 to 400 ms.  It holds for sessions that open from
+            now on, with peers whose identity somebody vouches for.
+
+        Consent stays good for 200 ms: for a peer that is silent for longer, power is ramped down
+        in between, and its session kept.  Raises `UsageError` for a time out of range.
+        """
+        self.patience = {
+            identity: SessionSettings(loss=milliseconds / 1000).loss
+            for identity, milliseconds in loss_ms.items()
+        }
+
     def _checkRoom(self, origin: str) -> None:
         origins = [each.origin for each in self if each.session.peer is not None]
         if len(origins) >= self.limits.connections:
@@ -219,110 +223,3 @@ class Connections(Service):
         except Exception:
             for protocol in endangered:
                 protocol.fail()
-
-
-class Backoff:
-    """How long to wait before dialling again (wire-profile M3).
-
-    At once after a transfer was lost.  Otherwise from 100 ms, doubling to 30 s, with jitter; anew
-    from 100 ms after a session that lasted a minute, or that the peer ended with `reconnect` true.
-    Where the peer said `reconnect` false: 5 min, doubling to 1 h.
-
-    jitter: gives a factor for each delay; by default between 0.5 and 1.
-    """
-
-    FIRST: Final = 0.1
-    LONGEST: Final = 30.0
-    UNWANTED_FIRST: Final = 300.0
-    UNWANTED_LONGEST: Final = 3600.0
-    STABLE_SECONDS: Final = 60.0
-
-    def __init__(self, jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.0)) -> None:
-        self._jitter = jitter
-        self._next = self.FIRST
-        self._nextUnwanted = self.UNWANTED_FIRST
-
-    def delay(self, ending: Ending | None, lasted: float) -> float:
-        """Seconds to wait after a session that ended so (None: none came about).
-
-        lasted: how long the session was open, in s.
-        """
-        if lasted >= self.STABLE_SECONDS:
-            self._next = self.FIRST
-            self._nextUnwanted = self.UNWANTED_FIRST
-        if ending is not None and ending.wasOpen:
-            if ending.cause is Cause.LOST and ending.inTransfer:
-                return 0.0
-            if ending.cause is Cause.PEER_LEFT and ending.reconnect is False:
-                delay, self._nextUnwanted = (
-                    self._nextUnwanted,
-                    min(self._nextUnwanted * 2, self.UNWANTED_LONGEST),
-                )
-                return delay
-            if ending.reconnect is True:
-                self._next = self.FIRST
-        delay, self._next = self._next, min(self._next * 2, self.LONGEST)
-        return delay * self._jitter()
-
-
-class Dialler(Service):
-    """Keeps a connection to one upstream device up (Ethernet/TCP §2).
-
-    endpoint: where to dial, TLS included.
-    factory: makes the protocols and knows how long to wait in between.
-
-    When it stops it dials no more; the connection itself is left to `Connections`, which takes
-    leave of the peer first.
-    """
-
-    log = Logger()
-
-    def __init__(
-        self, endpoint: IStreamClientEndpoint, factory: EPClientFactory, clock: IReactorTime
-    ) -> None:
-        self._endpoint = endpoint
-        self._factory = factory
-        self._clock = clock
-        self._attempt: Deferred[IProtocol] | None = None
-        self._wait: IDelayedCall | None = None
-        factory.whenDisconnected = self._again
-
-    def startService(self) -> None:
-        """Dial."""
-        super().startService()
-        self._dial()
-
-    def stopService(self) -> None:
-        """Dial no more."""
-        super().stopService()
-        if self._wait is not None:
-            self._wait.cancel()
-            self._wait = None
-        if self._attempt is not None:
-            self._attempt.cancel()
-
-    def _dial(self) -> None:
-        self._wait = None
-        if self._factory.peerIdentity in self._factory.connections.register:
-            # The peer dialled us, and one connection is enough: look again later.
-            self._wait = self._clock.callLater(LOOK_AGAIN_SECONDS, self._dial)
-            return
-        self._attempt = self._endpoint.connect(self._factory)
-        self._attempt.addCallbacks(self._connected, self._failed)
-
-    def _connected(self, protocol: IProtocol) -> None:
-        self._attempt = None
-
-    def _failed(self, failure: Failure) -> None:
-        self._attempt = None
-        if self.running:
-            self.log.warn(
-                "{identity}: cannot connect: {reason}",
-                identity=self._factory.node.parameters.identity,
-                reason=self._factory.trust.describeFailure(failure),
-            )
-            self._again()
-
-    def _again(self) -> None:
-        if self.running:
-            self._wait = self._clock.callLater(self._factory.redialDelay(), self._dial)

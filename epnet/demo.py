@@ -15,8 +15,9 @@ from typing import Any, Final
 from twisted.application.service import MultiService
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
-from epnet.connections import Connections, Dialler
+from epnet.connections import Connections
 from epnet.devices.makers import parseDevice
+from epnet.dialler import Dialler
 from epnet.factory import EPClientFactory
 from epnet.interfaces import ITrust
 from epnet.node import DeviceNode, parametersOf

@@ -8,7 +8,6 @@ from __future__ import annotations
 import socket
 from typing import Final
 
-import attrs
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -18,7 +17,6 @@ from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
     IReactorCore,
-    IReactorTCP,
     IStreamClientEndpoint,
     IStreamServerEndpoint,
 )
@@ -72,43 +70,6 @@ def addressText(address: object) -> str:
 def originOf(address: object) -> str:
     """What counts as one address where connections are limited; empty for what has no host."""
     return neighbourhood(address.host) if isinstance(address, IPv4Address | IPv6Address) else ""
-
-
-@attrs.frozen
-class Upstream:
-    """An upstream device as written: ``[IDENTITY@]HOST[:PORT]``.
-
-    identity: what it must show instead of the host's name, or None.
-    """
-
-    host: str
-    port: int = EP_PORT
-    identity: str | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Upstream:
-        """Read it; an IPv6 address with a port stands in brackets.  Raises `UsageError`."""
-        identity, at, place = text.rpartition("@")
-        if place.startswith("["):
-            host, bracket, rest = place[1:].partition("]")
-            port = rest.removeprefix(":")
-            valid = bool(bracket) and (not rest or rest.startswith(":"))
-        elif place.count(":") > 1:  # a bare IPv6 address
-            host, port, valid = place, "", True
-        else:
-            host, colon, port = place.partition(":")
-            valid = not colon or bool(port)
-        number = int(port) if port.isascii() and port.isdigit() else 0 if port else EP_PORT
-        if not valid or not host or not 0 < number < 65536 or (at and not identity):
-            raise UsageError(
-                f"{text!r} is no upstream address: write [IDENTITY@]HOST[:PORT], for example "
-                "'router.example', '192.0.2.1:56540' or 'router-1@[2001:db8::1]:56540'"
-            )
-        return cls(host, number, identity or None)
-
-    def endpoint(self, reactor: IReactorTCP) -> IStreamClientEndpoint:
-        """The endpoint to dial, before TLS."""
-        return HostnameEndpoint(reactor, self.host, self.port)
 
 
 class Listener(Service):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
-from epnet.connections import Backoff
+from epnet.dialler import Backoff
 from epnet.door import Door
 from epnet.interfaces import IClient, IPeer, IRole, IServer
 from epnet.lifecycle import Ending

@@ -18,6 +18,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from epnet.consent import CONSENT_LIFETIME
 from epnet.endpoints import addressText, originOf
 from epnet.interfaces import ILink
 from epnet.lifecycle import (
@@ -158,6 +159,11 @@ class EPProtocol(Protocol):
         self._effects = deque(e for e in self._effects if not isinstance(e, Received))
         self._carryOut(self.session.fail(self._now()))
 
+    @property
+    def wasOpen(self) -> bool:
+        """Whether the session is or was open."""
+        return self._openedAt is not None
+
     def openFor(self) -> float:
         """How long the session has been open, in s; 0 where it never was."""
         return 0.0 if self._openedAt is None else self._now() - self._openedAt
@@ -275,7 +281,21 @@ class EPProtocol(Protocol):
                 address=self.address,
                 security=True,
             )
+        self._bePatient(effect.peer)
         self.factory.connections.register.opened(self, self._now())
+
+    def _bePatient(self, peer: Peer) -> None:
+        """Take how long this peer may be silent in a transfer, and tell where that deviates."""
+        if peer.authenticated and peer.identity in self.factory.connections.patience:
+            self.session.setLoss(self.factory.connections.patience[peer.identity])
+        loss = self.session.settings.loss
+        if loss > CONSENT_LIFETIME:
+            self.log.warn(
+                "{peer.identity} MAY BE SILENT FOR {milliseconds:.0f} ms in a transfer before it "
+                "is lost: a deviation from Framing 5.1, which says 200 ms",
+                peer=peer,
+                milliseconds=loss * 1000,
+            )
 
     def _count(self, message: Message, direction: str) -> None:
         self.factory.connections.messages[type(message).__name__, direction] += 1

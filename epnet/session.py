@@ -17,6 +17,7 @@ The conversation
    invalid (S5).  Session Parameters may come again if they say the same (S2).
 3. Any frame whose payload parses shows that the link lives.  Without one for 3 s (S6), or for
    200 ms in a transfer (S5), the peer is lost: the connection is aborted, not closed in order.
+   For a peer that is slow that may be up to 400 ms; its consent is good for 200 ms all the same.
 4. Something leaves on every session at least every 100 ms, a Ping if nothing else (S7).  The
    node's messages are due 10 times a second, 20 times in a transfer.
 5. Broken framing means a broken peer, since TLS loses no bytes: in a transfer the first structural
@@ -213,6 +214,10 @@ class Session:
         if not ongoing and self._it.phase is Phase.DRAINING:
             self._lifecycle.drained()
         return self._effects(now)
+
+    def setLoss(self, seconds: float) -> None:
+        """How long the peer may be silent in a transfer, in s, 0.2 to 0.4 (S5)."""
+        self.settings = attrs.evolve(self.settings, loss=seconds)
 
     def leave(self, reason: str, reconnect: bool | None, now: float) -> list[Effect]:
         """End the session on purpose."""

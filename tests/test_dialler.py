@@ -12,8 +12,10 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from epnet.connections import Backoff, Connections, Dialler
+from epnet.connections import Connections
+from epnet.dialler import Backoff, Dialler
 from epnet.factory import EPClientFactory
+from epnet.lifecycle import Cause, Ending
 from epnet.node import DeviceNode, parametersOf
 from epnet.protocol import EPProtocol
 from epnet.testing import issueTrusts
@@ -77,6 +79,17 @@ class DiallerTests(SynchronousTestCase):
         self.clock.advance(0.1)
         self.assertEqual(len(self.endpoint.attempts), 2)
 
+    def test_M3_somebodyInChargeMayShortenTheWait(self) -> None:
+        self.dialler.startService()
+        for _ in range(5):
+            self.refuse()
+            self.dialler.dialNow()
+            self.clock.advance(0)
+        self.assertEqual(len(self.endpoint.attempts), 6)
+        self.dialler.dialNow()  # it is dialling already
+        self.clock.advance(0)
+        self.assertEqual(len(self.endpoint.attempts), 6)
+
     def test_stopsWhileItWaits(self) -> None:
         self.dialler.startService()
         self.refuse()
@@ -100,3 +113,48 @@ class DiallerTests(SynchronousTestCase):
         protocol.connectionLost()
         self.clock.advance(100)
         self.assertEqual(len(self.endpoint.attempts), 1)
+
+
+class BackoffTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.backoff = Backoff(jitter=lambda: 1.0)
+
+    def delays(self, count: int, ending: Ending | None = None, lasted: float = 0.0) -> list[float]:
+        return [self.backoff.delay(ending, lasted) for _ in range(count)]
+
+    def test_doublesFrom100msTo30s(self) -> None:
+        self.assertEqual(self.delays(10), [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 20.0, 20.0])
+        self.backoff = Backoff(jitter=lambda: 1.5)
+        self.assertEqual(self.delays(20)[-2:], [30.0, 30.0])
+
+    def test_atOnceAfterATransferWasLost(self) -> None:
+        self.delays(5)
+        lost = Ending(Cause.LOST, "silent", wasOpen=True, inTransfer=True)
+        self.assertEqual(self.delays(1, lost, 5.0), [0.0])
+
+    def test_notAtOnceOverAndOverAgain(self) -> None:
+        lost = Ending(Cause.LOST, "broken framing", wasOpen=True, inTransfer=True)
+        self.assertEqual(self.delays(3, lost, 0.9), [0.1, 0.2, 0.4])
+
+    def test_anewAfterAStableMinute(self) -> None:
+        self.delays(5)
+        lost = Ending(Cause.LOST, "silent", wasOpen=True)
+        self.assertEqual(self.delays(1, lost, 59.0), [3.2])
+        self.assertEqual(self.delays(1, lost, 60.0), [0.1])
+
+    def test_M3_unwanted(self) -> None:
+        unwanted = Ending(Cause.PEER_LEFT, "no", reconnect=False, wasOpen=True)
+        self.assertEqual(self.delays(6, unwanted), [300, 600, 1200, 2400, 3600, 3600])
+
+    def test_M3_unwantedIsIgnoredBeforeThePeerIsValidated(self) -> None:
+        self.assertEqual(self.delays(1, Ending(Cause.PEER_LEFT, "no", reconnect=False)), [0.1])
+
+    def test_M3_soon(self) -> None:
+        self.delays(5)
+        update = Ending(Cause.PEER_LEFT, "update", reconnect=True, wasOpen=True)
+        self.assertEqual(self.delays(1, update, 1.0), [0.1])
+
+    def test_jitterKeepsDevicesThatLostOneRouterApart(self) -> None:
+        found = {Backoff().delay(None, 0.0) for _ in range(100)}
+        self.assertGreater(len(found), 90)
+        self.assertTrue(min(found) >= 0.1 and max(found) <= 0.15)

@@ -7,36 +7,12 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.endpoints import (
-    EP_PORT,
     Listener,
-    Upstream,
     addressText,
     defaultListen,
     serverEndpoint,
 )
 from epnet.errors import UsageError
-
-
-class UpstreamTests(SynchronousTestCase):
-    def test_forms(self) -> None:
-        cases = {
-            "router.example": Upstream("router.example"),
-            "192.0.2.1:1234": Upstream("192.0.2.1", 1234),
-            "router-1@192.0.2.1": Upstream("192.0.2.1", EP_PORT, "router-1"),
-            "a@b@[2001:db8::1]:99": Upstream("2001:db8::1", 99, "a@b"),
-            "[::1]": Upstream("::1"),
-            "2001:db8::1": Upstream("2001:db8::1"),
-        }
-        for text, expected in cases.items():
-            self.assertEqual(Upstream.parse(text), expected)
-
-    def test_thePortIs0xDCDC(self) -> None:
-        self.assertEqual(Upstream.parse("x").port, 56540)
-
-    def test_mistakesSayWhatToWrite(self) -> None:
-        for text in ("", "@x", "x:", "x:0", "x:65536", "x:port", "[::1", "[::1]99", ":1", "x:٣"):
-            error = self.assertRaises(UsageError, Upstream.parse, text)
-            self.assertIn("[IDENTITY@]HOST[:PORT]", str(error))
 
 
 class ListenerTests(SynchronousTestCase):

@@ -28,6 +28,8 @@ FLOORS: list[set[str]] = [
         "factory",
         "endpoints",
         "connections",
+        "dialler",
+        "upstream",
         "door",
         "duplicates",
         "node",

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import attrs
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from epnet import protocol as protocolModule
-from epnet.connections import Backoff, Connections
+from epnet.connections import Connections
+from epnet.errors import UsageError
 from epnet.factory import EPClientFactory, EPPeerFactory, EPServerFactory
 from epnet.interfaces import IClient, ILink, IPeer, IServer, ITrust, Reading
-from epnet.lifecycle import Cause, Ending, Phase
+from epnet.lifecycle import Phase
 from epnet.node import DeviceNode, parametersOf
 from epnet.sockets import Outgoing
 from epnet.testing import MemoryPair, issueTrusts
@@ -91,6 +93,41 @@ class TransferTests(ProtocolTestCase):
             pair.advance(0.01)
             self.assertLess(self.clock.seconds() - cutAt, 0.25)
         self.assertIn("silent for 2", self.charger.shutDowns[0])
+
+    def test_S5_lossOfASlowPeerIsLouderAndLater(self) -> None:
+        self.server.connections.setPatience({"charger": 400})
+        with capturedLogs() as events:
+            pair = self.pair()
+        [told] = [formatEvent(e) for e in events if "SILENT" in (e["log_format"] or "")]
+        self.assertIn("charger MAY BE SILENT FOR 400 ms", told)
+        pair.advance(1.0)
+        pair.cut()
+        pair.advance(0.23)
+        # Its consent has ended all the same; the session goes on.
+        self.assertEqual(self.battery.limits.supply_w, 0)
+        self.assertEqual(self.battery.shutDowns, [])
+        self.assertNotEqual(self.charger.shutDowns, [])
+        pair.advance(0.11)
+        self.assertEqual(self.battery.shutDowns, [])
+        pair.advance(0.1)
+        self.assertEqual(len(self.battery.shutDowns), 1)
+
+    def test_S5_onlyForThePeerItIsMeantForAndOnlyWithinBounds(self) -> None:
+        self.server.connections.setPatience({"somebody": 400})
+        self.assertEqual(self.pair().server.session.settings.loss, 0.2)
+        for loss_ms in (199, 401):
+            self.assertRaises(UsageError, self.server.connections.setPatience, {"charger": loss_ms})
+
+    def test_S5_notForWhoOnlySaysSo(self) -> None:
+        self.server.connections.setPatience({"charger": 400})
+        trust = TRUSTS["battery"]
+        believe = trust.authenticate
+        self.patch(
+            trust,
+            "authenticate",
+            lambda *a, **k: attrs.evolve(believe(*a, **k), authenticated=False),
+        )
+        self.assertEqual(self.pair().server.session.settings.loss, 0.2)
 
     def test_S10_stoppingDrainsSaysWhyAndCloses(self) -> None:
         pair = self.pair()
@@ -319,42 +356,3 @@ class CounterTests(ProtocolTestCase):
         self.client.connections.stopService()
         pair.advance(2.0)
         self.assertEqual(dict(self.client.connections.losses), {})
-
-
-class BackoffTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.backoff = Backoff(jitter=lambda: 1.0)
-
-    def delays(self, count: int, ending: Ending | None = None, lasted: float = 0.0) -> list[float]:
-        return [self.backoff.delay(ending, lasted) for _ in range(count)]
-
-    def test_doublesFrom100msTo30s(self) -> None:
-        self.assertEqual(self.delays(10), [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0])
-        self.assertEqual(self.delays(2), [30.0, 30.0])
-
-    def test_atOnceAfterATransferWasLost(self) -> None:
-        self.delays(5)
-        lost = Ending(Cause.LOST, "silent", wasOpen=True, inTransfer=True)
-        self.assertEqual(self.delays(1, lost, 5.0), [0.0])
-
-    def test_anewAfterAStableMinute(self) -> None:
-        self.delays(5)
-        lost = Ending(Cause.LOST, "silent", wasOpen=True)
-        self.assertEqual(self.delays(1, lost, 59.0), [3.2])
-        self.assertEqual(self.delays(1, lost, 60.0), [0.1])
-
-    def test_M3_unwanted(self) -> None:
-        unwanted = Ending(Cause.PEER_LEFT, "no", reconnect=False, wasOpen=True)
-        self.assertEqual(self.delays(6, unwanted), [300, 600, 1200, 2400, 3600, 3600])
-
-    def test_M3_unwantedIsIgnoredBeforeThePeerIsValidated(self) -> None:
-        self.assertEqual(self.delays(1, Ending(Cause.PEER_LEFT, "no", reconnect=False)), [0.1])
-
-    def test_M3_soon(self) -> None:
-        self.delays(5)
-        update = Ending(Cause.PEER_LEFT, "update", reconnect=True, wasOpen=True)
-        self.assertEqual(self.delays(1, update, 1.0), [0.1])
-
-    def test_jitterIsAFactorBetweenAHalfAndOne(self) -> None:
-        for _ in range(100):
-            self.assertTrue(0.05 <= Backoff().delay(None, 0.0) <= 0.1)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
+import attrs
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -20,6 +21,7 @@ from epnet.interfaces import ILink, INode
 from epnet.lifecycle import Ending
 from epnet.router.allocation import Allocation, allocate
 from epnet.router.ports import Port
+from epnet.router.terms import Sink
 from epnet.session import SLACK
 from epnet.wire import Message, SessionParameters, SupplyParameters
 
@@ -120,7 +122,7 @@ class Router:
         now = self._ticked = self._clock.seconds()
         began = perf_counter()
         ports = self.ports.values()
-        self.allocation = allocate([p.source() for p in ports], [p.sink() for p in ports])
+        self.allocation = allocate([p.source() for p in ports], self._sinks())
         self.decisions += 1
         self.decidingSeconds += perf_counter() - began
         sources, sinks = self.allocation.sources, self.allocation.sinks
@@ -129,6 +131,20 @@ class Router:
             if port.setPoints(sources[identity].power_w, sinks[identity].power_w, now):
                 assert port.link is not None
                 port.link.publishNow()
+
+    def _sinks(self) -> list[Sink]:
+        """The ports as sinks; none of another router's while any other router offers power.
+
+        A circle of routers would have to pass power on from one router to another somewhere.
+        """
+        ports = self.ports.values()
+        offered = any(port.settings.side == "C" and port.importBound() > 0.0 for port in ports)
+        return [
+            attrs.evolve(port.sink(), max_w=0.0)
+            if offered and port.settings.side == "C"
+            else port.sink()
+            for port in ports
+        ]
 
     def _portOf(self, link: ILink) -> Port | None:
         port = self.ports.get(link.peer.identity)

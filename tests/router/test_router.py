@@ -372,3 +372,41 @@ class IsolationTests(RouterTestCase):
             car.hear(wish(3000))
             self.tick()
         self.assertAlmostEqual(self.grant(car), 3000)
+
+
+class RoutersTests(RouterTestCase):
+    """Nothing may flow in a circle of routers."""
+
+    def test_anotherRoutersPortIsOnSideC(self) -> None:
+        self.connect("neighbour", "router")
+        self.assertEqual(self.router.ports["neighbour"].settings.side, "C")
+
+    def test_twoRoutersSayNothingToOneAnotherThatBothWaitToHear(self) -> None:
+        neighbour = self.connect("neighbour", "router")
+        self.connect("solar", "solar").hear(offer(3000))
+        self.tick()
+        self.assertEqual(neighbour.ask(), {})
+
+    def test_nothingIsPassedOnFromOneRouterToAnother(self) -> None:
+        self.settings = {"west": PortSettings(side="C", kind="DC", voltage=DC)}
+        west, east = self.connect("west", "router"), self.connect("east", "router")
+        car, solar = self.connect("car", "vehicle"), self.connect("solar", "solar")
+        for _ in range(3):
+            for link in (west, east):
+                link.hear(offer(4000), wish(2000))
+            solar.hear(offer(500))
+            car.hear(wish(3000))
+            self.tick()
+        self.assertEqual((self.grant(west), self.grant(east)), (0, 0))
+        self.assertEqual(self.grant(car), 3000)
+
+    def test_ourOwnPowerGoesToARouterWhileNoneOffersAny(self) -> None:
+        west, east = self.connect("west", "router"), self.connect("east", "router")
+        solar = self.connect("solar", "solar")
+        for offered_w, granted_w in ((0, 2000), (4000, 0), (0, 2000)):
+            for _ in range(25):
+                west.hear(offer(offered_w))
+                east.hear(wish(2000))
+                solar.hear(offer(5000))
+                self.tick()
+            self.assertEqual(self.grant(east), granted_w)

@@ -155,6 +155,7 @@ class ILink(Interface):
     """One open session, as the node behind it sees it."""
 
     peer: Peer = Attribute("The validated peer, an `epnet.identity.Peer`.")
+    dialled: bool = Attribute("Whether our end dialled it.")
 
     def supply() -> SupplyParameters | None:
         """The peer's Supply, if it is fresh and good as consent (wire-profile S5), else None."""

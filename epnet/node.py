@@ -4,13 +4,14 @@
 into the device's limits.  It is the same towards a router and device to device: power out is
 allowed by our Supply and the peer's Demand, power in by the peer's Supply and our Demand.
 
-A device has one power connection, so one link at a time holds it: the one that opened first.
-On any other link the device offers and asks for nothing, until the holder is gone.
+A device has one power connection, so one link at a time holds it: of those that lead upstream, the
+one that opened first.  On any other link the device offers and asks for nothing.  A device through
+which others are connected is `epnet.middle`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from zope.interface import implementer
@@ -37,10 +38,19 @@ class DeviceNode:
     device: the device.
     parameters: what we say of it; `parametersOf` makes them from the device.
     clock: the one clock.
+    upstream: which links lead to where power comes from and goes to; by default all do.
     """
 
-    def __init__(self, device: IDevice, parameters: SessionParameters, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        device: IDevice,
+        parameters: SessionParameters,
+        clock: IReactorTime,
+        *,
+        upstream: Callable[[ILink], bool] = lambda link: True,
+    ) -> None:
         self.device = device
+        self.isUpstream = upstream
         self.parameters = parameters
         self._clock = clock
         self._links: dict[ILink, None] = {}
@@ -58,8 +68,9 @@ class DeviceNode:
     # INode
 
     def sessionOpened(self, link: ILink) -> None:
-        """A link more; the first one holds the power connection."""
-        self._links[link] = None
+        """A link more; the first one that leads upstream holds the power connection."""
+        if self.isUpstream(link):
+            self._links[link] = None
 
     def messageReceived(self, link: ILink, message: Message) -> None:
         """Follow what the holder now allows, without waiting for the sweep."""
@@ -70,7 +81,7 @@ class DeviceNode:
             self._isolation.note(message, now)
         self.advance(now)
 
-    def publications(self, link: ILink) -> Iterator[Message]:
+    def publications(self, link: ILink) -> Iterable[Message]:
         """What the device offers, wants and stores, for the holder; nothing on other links."""
         supply, demand, storage = self.device.supply(), self.device.demand(), self.device.storage()
         withheld = link is not self.holder or link in self._leaving
@@ -82,7 +93,7 @@ class DeviceNode:
             self._supply, self._demand = supply, demand
             if supply is not None:
                 self._isolation.note(supply, self._clock.seconds())
-        return (message for message in (supply, demand, storage) if message is not None)
+        return [message for message in (supply, demand, storage) if message is not None]
 
     def advance(self, now: float) -> None:
         """Give the device its limits, and say whether the transfer is ongoing."""

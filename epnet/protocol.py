@@ -100,6 +100,11 @@ class EPProtocol(Protocol):
         assert self.session.peer is not None
         return self.session.peer
 
+    @property
+    def dialled(self) -> bool:
+        """Whether our end dialled it."""
+        return self.factory.dials
+
     def supply(self) -> SupplyParameters | None:
         """The peer's Supply while it is consent."""
         return self.session.consent(SupplyParameters, self._now())

@@ -28,8 +28,17 @@ class FakeLink:
     sent: what the node published, each publication a list.
     """
 
-    def __init__(self, node: INode, clock: Clock, identity: str, type: str | None = None) -> None:
+    def __init__(
+        self,
+        node: INode,
+        clock: Clock,
+        identity: str,
+        type: str | None = None,
+        *,
+        dialled: bool = False,
+    ) -> None:
         self.peer = peerNamed(identity, type)
+        self.dialled = dialled
         self.node = node
         self.clock = clock
         self.transferring = False

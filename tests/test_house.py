@@ -35,7 +35,7 @@ FLOORS: list[set[str]] = [
         "node",
         "sockets",
     },
-    {"devices", "router", "observe"},
+    {"devices", "router", "observe", "middle"},
     {"bench", "cli", "tap", "demo", "dissector", "testing"},
 ]
 """What stands on which floor, the lowest first."""

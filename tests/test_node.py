@@ -120,6 +120,24 @@ class DeviceNodeTests(SynchronousTestCase):
         second.hear(SupplyParameters(power_limit=2000))
         self.assertEqual(self.device.limits.draw_w, 2000)
 
+    def test_onlyALinkThatLeadsUpstreamHoldsThePowerConnection(self) -> None:
+        self.node = DeviceNode(
+            self.device,
+            parametersOf(self.device, "us"),
+            self.clock,
+            upstream=lambda link: link.peer.identity == "router",
+        )
+        stranger = self.connect("stranger")
+        self.assertIsNone(self.node.holder)
+        stranger.hear(SupplyParameters(power_limit=2000))
+        self.assertEqual(self.device.limits.draw_w, 0)
+        self.assertEqual(stranger.ask()[DemandParameters].power_limit, 0)
+        router = self.connect("router")
+        router.hear(SupplyParameters(power_limit=2000))
+        self.assertEqual(self.device.limits.draw_w, 2000)
+        self.node.sessionClosed(stranger, LOST)
+        self.assertEqual(self.device.shutDowns, [])
+
     def test_anIsolationFaultOnEitherSideStopsBothDirections(self) -> None:
         fault, fine = Isolation(IsolationState.FAULT), Isolation(IsolationState.OK)
         offer = SupplyParameters(power_limit=2000)

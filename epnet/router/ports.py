@@ -130,21 +130,21 @@ class Port:
 
     # What it is given
 
-    def setPoints(self, import_w: float, export_w: float, now: float) -> bool:
-        """Take new set-points, W; say whether one of them fell."""
+    def setPoints(self, import_w: float, export_w: float, now: float, until: float = inf) -> bool:
+        """Take new set-points, W, good until then at the latest; say whether one of them fell."""
         fell = import_w < self.import_w or export_w < self.export_w
         self.import_w, self.export_w = import_w, export_w
-        self.actuate(now)
+        self.actuate(now, until)
         return fell
 
-    def actuate(self, now: float) -> None:
+    def actuate(self, now: float, until: float = inf) -> None:
         """Hand the set-points to the converter, with their expiry, and follow the transfer."""
         if self.link is None:
             return
         if self.import_w > 0.0 or self.export_w > 0.0:
             self.converter.close()
         kind = SupplyParameters if self.import_w > 0.0 else DemandParameters
-        expires = self.link.consentExpires(kind)
+        expires = min(self.link.consentExpires(kind), until)
         self.converter.setLimits(self.import_w, self.export_w, expires)
         reading = self.measured()
         measured_w = reading.import_w + reading.export_w

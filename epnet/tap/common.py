@@ -15,7 +15,9 @@ from twisted.application.service import IService, MultiService
 from twisted.python import usage
 
 from epnet.connections import Connections
+from epnet.dialler import Dialler
 from epnet.errors import UsageError
+from epnet.factory import EPClientFactory
 from epnet.identity import readCertificate
 from epnet.pem import readCertificates
 from epnet.pki import CertificatePaths, certificatePaths
@@ -26,6 +28,7 @@ from epnet.trust.keeper import TrustKeeper
 from epnet.trust.keylog import KeyLog
 from epnet.trust.revocation import revocationPaths
 from epnet.trust.sources import AUTHORITY, POLICIES, TrustSources
+from epnet.upstream import Upstream, UpstreamEndpoint
 
 O = TypeVar("O", bound="CommonOptions")  # noqa: E741  # the options of one plugin
 
@@ -133,12 +136,12 @@ class QuietStop(MultiService):
 
     twistd by itself repeats the signal after the reactor has stopped, which ends with 143 or 130.
 
-    onHangup: called on SIGHUP, to read anew what may have changed.
+    onHangup: each is called on SIGHUP: to read anew what may have changed, to wait no longer.
     """
 
     def __init__(self, reactor: Any) -> None:
         super().__init__()
-        self.onHangup: Callable[[], None] = lambda: None
+        self.onHangup: list[Callable[[], object]] = []
         self._reactor = reactor
 
     def startService(self) -> None:
@@ -152,7 +155,8 @@ class QuietStop(MultiService):
         signal.signal(signal.SIGHUP, self._hangUp)
 
     def _hangUp(self, number: int, frame: FrameType | None) -> None:
-        self._reactor.callFromThread(self.onHangup)
+        for call in self.onHangup:
+            self._reactor.callFromThread(call)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._reactor.callFromThread(self._stopOnce)
@@ -168,7 +172,27 @@ def keepTrust(
     """Follow the files that a trust was made of, by their times and on SIGHUP."""
     keeper = TrustKeeper(trust, sources, connections, connections.clock)
     keeper.setServiceParent(top)
-    top.onHangup = keeper.reload
+    top.onHangup.append(keeper.reload)
+
+
+def keepUpstream(
+    top: QuietStop,
+    connections: Connections,
+    trust: Trust,
+    text: str,
+    dialling: type[EPClientFactory] = EPClientFactory,
+) -> None:
+    """Keep a connection to an upstream device up; on SIGHUP, dial at once if it is not.
+
+    text: where it is, ``[IDENTITY@]HOST[:PORT][,HOST[:PORT]]...``.
+    Raises `UsageError` for what is no such thing.
+    """
+    upstream = Upstream.parse(text)
+    factory = dialling(connections, trust, identity=upstream.identity)
+    clock = connections.clock
+    dialler = Dialler(UpstreamEndpoint(clock, upstream, trust), factory, clock)
+    dialler.setServiceParent(top)
+    top.onHangup.append(dialler.dialNow)
 
 
 def clearErrors(makeService: Callable[[O], IService]) -> Callable[[O], IService]:

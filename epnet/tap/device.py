@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import IService
+from twisted.internet.interfaces import IReactorTime
 
-from epnet.connections import Connections, Dialler
+from epnet.connections import Connections
 from epnet.devices.makers import parseDevice
-from epnet.endpoints import Listener, Upstream, defaultListen
+from epnet.endpoints import Listener, defaultListen
 from epnet.errors import UsageError
 from epnet.factory import EPClientFactory, EPPeerFactory, EPServerFactory
+from epnet.interfaces import IDevice, INode
 from epnet.node import DeviceNode, parametersOf
-from epnet.tap.common import CommonOptions, QuietStop, hostIdentity, keepTrust, loadTrust
+from epnet.tap.common import (
+    CommonOptions,
+    QuietStop,
+    hostIdentity,
+    keepTrust,
+    keepUpstream,
+    loadTrust,
+)
+from epnet.wire import SessionParameters
+
+MakeNode = Callable[[IDevice, SessionParameters, IReactorTime], INode]
 
 
 class DeviceOptions(CommonOptions):
@@ -33,10 +46,12 @@ def makeDeviceService(
     *,
     upstreams: list[str],
     listen: list[str],
+    makeNode: MakeNode = DeviceNode,
     peer: bool = False,
 ) -> IService:
     """One device with its connections: dialled upstream devices, and listening endpoints.
 
+    makeNode: makes what stands behind the connections of the device, its parameters and the clock.
     peer: whether it does both with the same devices.
 
     Raises `UsageError` for options that cannot be.
@@ -47,17 +62,13 @@ def makeDeviceService(
     identity = options.identity(hostIdentity(device.type))
     sources = options.trustSources(identity)
     trust = loadTrust(sources)
-    connections = Connections(DeviceNode(device, parametersOf(device, identity), reactor), reactor)
+    connections = Connections(makeNode(device, parametersOf(device, identity), reactor), reactor)
     top = QuietStop(reactor)
     connections.setServiceParent(top)
     keepTrust(top, trust, sources, connections)
     for text in upstreams:
-        place = Upstream.parse(text)
         dialling = EPPeerFactory if peer else EPClientFactory
-        factory = dialling(connections, trust, identity=place.identity)
-        hostname = None if place.identity else place.host
-        endpoint = trust.clientEndpoint(place.endpoint(reactor), hostname)
-        Dialler(endpoint, factory, reactor).setServiceParent(top)
+        keepUpstream(top, connections, trust, text, dialling)
     for text in listen:
         accepting = EPPeerFactory.listening if peer else EPServerFactory
         acceptor = accepting(connections, trust).door()

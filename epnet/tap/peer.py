@@ -12,10 +12,10 @@ from epnet.tap.device import DeviceOptions, listeners, makeDeviceService
 class Options(DeviceOptions):
     """The options of ep-peer."""
 
-    synopsis = "[options] --device KIND[:key=value,...] [--peer [IDENTITY@]HOST[:PORT]]"
+    synopsis = "[options] --device KIND[:key=value,...] [--peer [IDENTITY@]HOST[:PORT][,...]]"
 
     def opt_peer(self, place: str) -> None:
-        """[IDENTITY@]HOST[:PORT] of a peer to dial; may be given several times."""
+        """A peer to dial, [IDENTITY@]HOST[:PORT][,HOST[:PORT]]...; may be given several times."""
         self.collect("peer", place)
 
 

@@ -22,6 +22,7 @@ from epnet.tap.common import (
     clearErrors,
     hostIdentity,
     keepTrust,
+    keepUpstream,
     loadTrust,
 )
 from epnet.wire import SessionParameters
@@ -44,6 +45,10 @@ class Options(CommonOptions):
     def opt_listen(self, endpoint: str) -> None:
         """Endpoint to listen on, with TLS on top; may be given several times."""
         self.collect("listen", endpoint)
+
+    def opt_upstream(self, place: str) -> None:
+        """A router to dial, [IDENTITY@]HOST[:PORT][,HOST[:PORT]]...; may be given several times."""
+        self.collect("upstream", place)
 
 
 @clearErrors
@@ -87,6 +92,8 @@ def makeService(options: Options) -> IService:
     )
     for listener in (*listening, page):
         listener.setServiceParent(top)
+    for text in options.many("upstream"):
+        keepUpstream(top, connections, trust, text)
     if options["demo"]:
         household = Household(reactor, options.stateDir, identity, listening[0].dialled)
         household.setServiceParent(top)

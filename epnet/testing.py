@@ -19,10 +19,12 @@ from __future__ import annotations
 
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
+    IDelayedCall,
     IProtocol,
     IReactorTime,
     IStreamClientEndpoint,
@@ -137,8 +139,8 @@ class Relay(Factory):
     def buildProtocol(self, addr: IAddress | None) -> _RelayEnd:
         """Take a connection, and carry it on."""
         end = _RelayEnd(self)
-        onward = self.endpoint.connect(Factory.forProtocol(lambda: _RelayEnd(self, end)))
-        onward.addErrback(lambda _: end.hangUp())
+        end.onward = self.endpoint.connect(Factory.forProtocol(lambda: _RelayEnd(self, end)))
+        end.onward.addErrback(lambda _: end.hangUp())
         return end
 
     def stall(self) -> None:
@@ -182,8 +184,10 @@ class _RelayEnd(Protocol):
     transport: Connection
 
     def __init__(self, relay: Relay, other: _RelayEnd | None = None) -> None:
+        self.onward: Deferred[Any] | None = None
         self._relay = relay
         self._other = other
+        self._call: IDelayedCall | None = None
         self._pieces: deque[tuple[float, bytes | None]] = deque()
         self._dueAt = 0.0
         self._up = False
@@ -221,8 +225,14 @@ class _RelayEnd(Protocol):
         """This end is gone: so will be the other, after what is still under way."""
         self._up = False
         self._relay.ends.discard(self)
-        if self._other is not None:
+        if self._other is None:
+            if self.onward is not None:
+                self.onward.cancel()
+        elif self._other._up:
             self._pass(None)
+        else:
+            self._forget()
+            self._other._forget()
 
     def hangUp(self) -> None:
         """Close this end in order."""
@@ -237,21 +247,36 @@ class _RelayEnd(Protocol):
         """Let the other end have it when it is due; None is the end of the connection."""
         if self._relay.dropping:
             return
-        now = self._relay.clock.seconds()
-        self._dueAt = max(self._dueAt, now + self._relay.delay)
+        self._dueAt = max(self._dueAt, self._relay.clock.seconds() + self._relay.delay)
         self._pieces.append((self._dueAt, piece))
-        if self._dueAt > now:
-            self._relay.clock.callLater(self._dueAt - now, self._deliver)
-        else:
-            self._deliver()
+        self._deliver()
 
     def _deliver(self) -> None:
-        """Let the other end have all that is due."""
-        now = self._relay.clock.seconds() + self.EARLY_SECONDS
-        while self._pieces and self._pieces[0][0] <= now and not self._relay.stalled:
-            _, piece = self._pieces.popleft()
+        """Let the other end have all that is due, and come back for the rest."""
+        now = self._relay.clock.seconds()
+        while self._pieces and not self._relay.stalled:
+            dueAt, piece = self._pieces[0]
+            if dueAt > now + self.EARLY_SECONDS:
+                self._comeBack(dueAt - now)
+                break
+            self._pieces.popleft()
             assert self._other is not None
             if piece is None:
                 self._other.hangUp()
             elif self._other._up:
                 self._other.transport.write(piece)
+
+    def _comeBack(self, seconds: float) -> None:
+        if self._call is None:
+            self._call = self._relay.clock.callLater(seconds, self._back)
+
+    def _back(self) -> None:
+        self._call = None
+        self._deliver()
+
+    def _forget(self) -> None:
+        """Nobody is left to have what is under way."""
+        self._pieces.clear()
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None

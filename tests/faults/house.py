@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from socket import create_server
@@ -16,6 +17,7 @@ from twisted.internet.interfaces import IListeningPort
 from epnet.endpoints import EP_PORT
 from epnet.pki import initAuthority, issueCertificate
 from epnet.testing import Relay
+from tests.faults.lateness import watchLateness
 from tests.faults.network import ROUTER_ADDRESS, Cable, Network
 from tests.faults.processes import Event, Program, State
 from tests.faults.waiting import pause, until
@@ -83,6 +85,14 @@ class Lane:
         """The sessions that have ended since, on either side."""
         return [e for e in self._since(marks) if e["what"] == "session over"]
 
+    def late(self, since: float) -> bool:
+        """Whether the machine kept anybody waiting since, so that nobody can be blamed."""
+        return any(at >= since for at in self.house.lateAt) or any(
+            event["what"] == "late" and event["at"] >= since
+            for side in SIDES
+            for event in self.program(side).look()
+        )
+
     def longestGap(self, marks: dict[str, int]) -> float:
         """The longest time between two frames since, in either direction, s; 0 if unremarkable."""
         return max((e["seconds"] for e in self._since(marks) if e["what"] == "gap"), default=0.0)
@@ -119,6 +129,8 @@ class House:
         output: Path | None = None,
     ) -> None:
         self.lanes: list[Lane] = []
+        self.lateAt: list[float] = []
+        """When this process, with relays and wires in it, got its turn late."""
         self._folder = folder
         self._state = folder / "state"
         self._devices = devices
@@ -130,6 +142,7 @@ class House:
         self._programs: list[Program] = []
         self._listening: list[IListeningPort] = []
         self._held: dict[Program, State] = {}
+        self._watch = watchLateness(lambda _: self.lateAt.append(time.monotonic()))
 
     async def start(self) -> None:
         """Start everything, wait until power flows everywhere, and note what each program holds."""
@@ -205,6 +218,7 @@ class House:
 
     async def close(self) -> None:
         """End everything."""
+        self._watch.stop()
         self.killAll()
         for lane in self.lanes:
             if lane.relay is not None:

@@ -48,13 +48,16 @@ def rowsOf(report: Report) -> Iterator[str]:
         yield LINE.format(report.fault, what, side, len(figures), *cells)
 
 
-def problemsOf(report: Report) -> Iterator[str]:
-    """What makes the soak fail."""
+def problemsOf(report: Report, bound: float = BOUND_SECONDS) -> Iterator[str]:
+    """What makes the soak fail.
+
+    bound: for the time from the last message to the shutdown, in s.
+    """
     for text in (*report.wrong, *report.leaks):
         yield f"{report.fault}: {text}"
     for (what, side), figures in report.figures.items():
-        if what == FROM_MESSAGE and max(figures) > BOUND_SECONDS:
-            yield f"{report.fault}: {side} took {max(figures):.3f} s, more than {BOUND_SECONDS:g} s"
+        if what == FROM_MESSAGE and max(figures) > bound:
+            yield f"{report.fault}: {side} took {max(figures):.3f} s, more than {bound:g} s"
 
 
 class Lateness:

@@ -143,6 +143,14 @@ class RelayTests(TestCase):
         self.send(again, b"again")
         await until(lambda: self.accepted[-1].heard == b"again", "it arrives")
 
+    async def test_aCutLeavesNothingUnderWay(self) -> None:
+        self.relay.delay = 3600.0
+        self.send(self.dialled, b"never")
+        await pause(0.1)
+        self.relay.cut()
+        await until(lambda: self.far.lost and self.dialled.lost, "both are reset")
+        # Otherwise trial itself complains about a reactor that is not clean.
+
     async def test_oneEndClosesTheOther(self) -> None:
         self.send(self.dialled, b"last words")
         self.hangUp(self.dialled)

@@ -10,6 +10,7 @@ session over the node is about to be told: `peer`, `cause`, whether `inTransfer`
 shut down    the controlled shutdown begins: `shutDown` of a device, or `open` of a router's port
 gap          in a transfer, so many `seconds` passed between two such frames from `peer`; only
              from 80 ms
+late         the process got its turn so many `seconds` late; only from 20 ms
 state        upon SIGUSR2: how many `calls` are scheduled, how many `connections` there are
 ============ =======================================================================================
 """
@@ -33,6 +34,7 @@ from epnet.lifecycle import Ending
 from epnet.protocol import EPProtocol
 from epnet.router.converter import SimulatedConverter
 from epnet.wire import DemandParameters
+from tests.faults.lateness import watchLateness
 
 JOURNAL = "EPNET_JOURNAL"
 GAP_SECONDS = 0.08
@@ -126,4 +128,10 @@ def noteState(number: int, frame: FrameType | None) -> None:
     )
 
 
+def noteLateness() -> None:
+    """Note from now on when the machine is too busy for this process."""
+    watchLateness(lambda seconds: note("late", seconds=seconds))
+
+
 signal.signal(signal.SIGUSR2, noteState)
+reactor.callWhenRunning(noteLateness)  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ between a gap that everybody has to survive and the 200 ms."""
 
 
 def watchLateness(late: Callable[[float], object]) -> LoopingCall:
-    """Call back whenever the reactor is woken late, with by how much, in s; stop what this gives."""
+    """Call back with how late, in s, whenever the reactor is woken late; stop what this gives."""
     due = time.monotonic() + LOOK_SECONDS
 
     def look() -> None:

@@ -40,12 +40,14 @@ class Doorkeeper:
 
     clock: the one clock.
     madeRoom: how many strangers had to make room so far.
+    silent: how many never sent anything in the time that a handshake may take.
     """
 
     log = Logger()
 
     def __init__(self, clock: IReactorTime, limits: ConnectionLimits) -> None:
         self.madeRoom = 0
+        self.silent = 0
         self._clock = clock
         self._strangers: Strangers[Stranger] = Strangers(
             limits.strangers, limits.strangersPerAddress
@@ -53,7 +55,7 @@ class Doorkeeper:
         self._handshakes = limits.handshakes
         self._queue: dict[Stranger, None] = {}
         self._turn: IDelayedCall | None = None
-        self._reported = 0
+        self._reported = (0, 0)
         self._reportAt = 0.0
 
     def __len__(self) -> int:
@@ -95,15 +97,19 @@ class Doorkeeper:
             self._turn = self._clock.callLater(0, self._proceed)
 
     def advance(self, now: float) -> None:
-        """Look at the deadlines, and tell now and then of those who made room."""
+        """Look at the deadlines, and tell now and then how many came to nothing."""
         for stranger in self._strangers:
             stranger.advance(now)
-        if self.madeRoom > self._reported and now >= self._reportAt:
+        if (self.madeRoom, self.silent) != self._reported and now >= self._reportAt:
+            madeRoom, silent = self._reported
             self.log.warn(
-                "{count} connections that had not said who they are made room for others",
-                count=self.madeRoom - self._reported,
+                "connections that did not say who they are: {madeRoom} made room for others, "
+                "{silent} sent nothing in time",
+                madeRoom=self.madeRoom - madeRoom,
+                silent=self.silent - silent,
+                security=True,
             )
-            self._reported, self._reportAt = self.madeRoom, now + REPORT_SECONDS
+            self._reported, self._reportAt = (self.madeRoom, self.silent), now + REPORT_SECONDS
 
     def close(self) -> None:
         """Turn everybody away who has not even begun a session."""
@@ -208,6 +214,8 @@ class Stranger(Protocol):
     def advance(self, now: float) -> None:
         """Look at the time that the handshake takes; for the greeting the session does."""
         if now - self._since >= self._door.handshake and self._shaking():
+            if self._tls is None:
+                self._door.doorkeeper.silent += 1
             self.turnAway(f"no TLS handshake within {self._door.handshake:g} s")
 
     def turnAway(self, reason: str) -> None:

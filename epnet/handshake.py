@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from OpenSSL import SSL
+from twisted.internet import error as network
 from twisted.python.failure import Failure
 
 from epnet.errors import PeerError
+
+if TYPE_CHECKING:
+    from epnet.identity import CertificateIdentity
 
 _UNTRUSTED = "is not from a trusted authority"
 
@@ -32,6 +36,7 @@ _CERTIFICATE_PROBLEMS: Final = {
     66: "has too small a key",
     67: "has too small a key",
     68: "is signed with too weak a hash",
+    79: "may not issue certificates",
 }
 
 # OpenSSL's reasons, without case, for what we refuse.
@@ -43,6 +48,7 @@ _REASONS: Final = {
     "http request": "it does not speak TLS but HTTP",
     "https proxy request": "it does not speak TLS but HTTP",
     "packet length too long": "it does not speak TLS",
+    "bad signature": "it does not have the key of the certificate it shows",
     "no shared cipher": "it has no cipher in common with us",
     "no suitable key share": "it has no key exchange in common with us",
     "no suitable signature algorithm": "it has no signature algorithm in common with us",
@@ -62,17 +68,31 @@ _ALERTS: Final = {
     "handshake failure": "it has no cipher, key exchange or signature in common with us",
 }
 
+# Twisted's words for these are for programmers; the most special first.
+_NETWORK: Final = (
+    (network.ConnectionRefusedError, "nobody listens there"),
+    (network.NoRouteError, "there is no way to it; look at the network"),
+    (network.DNSLookupError, "its name cannot be resolved"),
+    (network.TimeoutError, "it does not answer"),
+    (network.ConnectionAborted, "we broke it off"),
+    (network.ConnectionLost, "it broke off: its program, its host or the network is gone"),
+    (network.ConnectionDone, "it hung up without a word"),
+)
+
 
 class CertificateRefused(SSL.Error, PeerError):
     """We do not believe the peer's certificate.  The text is fit for the log.
 
     A subclass of OpenSSL's error with a queue like OpenSSL's: raised in a verify callback, it ends
     the handshake with an alert to the peer and arrives as the reason of `connectionLost`.
+
+    certificate: what the refused certificate says, where it can be read; nobody vouches for it.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, certificate: CertificateIdentity | None = None) -> None:
         super().__init__([("epnet", "", reason)])
         self.reason = reason
+        self.certificate = certificate
 
     def __str__(self) -> str:
         return self.reason
@@ -99,7 +119,15 @@ def describeFailure(failure: Failure) -> str:
     error = failure.value
     if isinstance(error, SSL.Error) and not isinstance(error, CertificateRefused):
         return _describeReasons(_reasons(error))
+    for kind, words in _NETWORK:
+        if isinstance(error, kind):
+            return words
     return failure.getErrorMessage()
+
+
+def concernsTrust(failure: Failure) -> bool:
+    """Whether a connection failed since one side did not believe the other, or by broken TLS."""
+    return isinstance(failure.value, (SSL.Error, PeerError))
 
 
 def _reasons(error: SSL.Error) -> list[str]:

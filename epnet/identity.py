@@ -27,6 +27,8 @@ DEVICE_URN = "urn:ep:device:"
 UNPARSABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 """What `cryptography` raises for a certificate whose insides are broken."""
 
+_DIGITS = 16
+"""As many of a fingerprint the log shows."""
 _SHOWN = 40
 """Characters a peer's text may take in a reason: all of a reason has to fit wire-profile V10."""
 
@@ -52,6 +54,13 @@ class CertificateIdentity:
     provider: str | None
     fingerprint: str
     notAfter: datetime
+
+    def __str__(self) -> str:
+        """In a few words, for the log; the fingerprint as ``epnet pki show`` prints its start."""
+        return (
+            f"certificate sha256:{self.fingerprint[:_DIGITS]}… for {_listed(self.identities)}, "
+            f"until {self.notAfter:%Y-%m-%d}"
+        )
 
 
 @attrs.frozen

@@ -35,6 +35,7 @@ from epnet.lifecycle import (
 )
 from epnet.session import Session
 from epnet.sockets import Acknowledgements, outgoingOf, sendPromptly
+from epnet.story import tellEnded, tellOpened
 from epnet.wire import DemandParameters, Message, SessionParameters, SupplyParameters
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class EPProtocol(Protocol):
         self._openedAt: float | None = None
         self._announced = False
         self._socket: object | None = None
+        self._failure: Failure | None = None
         self._effects: deque[Effect] = deque()
         self._carrying = False
 
@@ -216,6 +218,7 @@ class EPProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
+        self._failure = reason
         text = self.factory.trust.describeFailure(reason)
         self._carryOut(self.session.disconnected(text, self._now()))
         self.factory.connections.discard(self)
@@ -272,20 +275,7 @@ class EPProtocol(Protocol):
     def _opened(self, effect: Opened) -> None:
         self._openedAt = self._now()
         self.whenKnown()
-        self.log.info(
-            "{us}: session with {peer.identity} at {address} open, certificate {fingerprint}",
-            us=self.factory.node.parameters.identity,
-            peer=effect.peer,
-            address=self.address,
-            fingerprint=effect.peer.certificate and effect.peer.certificate.fingerprint[:16],
-        )
-        if not effect.peer.authenticated:
-            self.log.critical(
-                "NOBODY VOUCHES for {peer.identity} at {address}: it may be anyone",
-                peer=effect.peer,
-                address=self.address,
-                security=True,
-            )
+        tellOpened(self, effect.peer)
         self._bePatient(effect.peer)
         self.factory.connections.register.opened(self, self._now())
 
@@ -319,17 +309,7 @@ class EPProtocol(Protocol):
 
     def _end(self, effect: Ended) -> None:
         ending = effect.ending
-        who = self.session.peer.identity if self.session.peer else "a stranger"
-        level = self.log.warn if ending.cause in (Cause.LOST, Cause.REFUSED) else self.log.info
-        level(
-            "{us}: session with {who} at {address} over, {cause}: {ending.reason}",
-            us=self.factory.node.parameters.identity,
-            who=who,
-            address=self.address,
-            cause=ending.cause.value,
-            ending=ending,
-            security=ending.cause is Cause.REFUSED,
-        )
+        tellEnded(self, ending, self._failure)
         if ending.inTransfer and ending.cause is not Cause.LEFT:
             self.factory.connections.losses[ending.cause.value] += 1
         self.factory.sessionEnded(self, ending)

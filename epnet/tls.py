@@ -44,7 +44,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from epnet.errors import UsageError
+from epnet.errors import PeerError, UsageError
 from epnet.handshake import CertificateRefused, describeFailure
 from epnet.identity import (
     UNPARSABLE,
@@ -260,11 +260,19 @@ def _verify(
     """OpenSSL's question about each certificate of a peer's chain; the refusal is an exception."""
     try:
         policy.check(certificate, 0 if ok else code, depth)
-    except IdentityRefused as error:
-        raise CertificateRefused(str(error)) from error
-    if host is not None and depth == 0:
-        host.check(certificate)
+        if host is not None and depth == 0:
+            host.check(certificate)
+    except PeerError as error:
+        raise CertificateRefused(str(error), _readIfPossible(certificate)) from error
     return True
+
+
+def _readIfPossible(certificate: crypto.X509) -> CertificateIdentity | None:
+    """What a certificate says that is refused, for the log."""
+    try:
+        return readCertificate(certificate.to_cryptography())
+    except (IdentityRefused, *UNPARSABLE):
+        return None
 
 
 @implementer(IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator)

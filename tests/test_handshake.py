@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from OpenSSL import SSL
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import (
+    ConnectionDone,
+    ConnectionLost,
+    ConnectionRefusedError,
+    DNSLookupError,
+)
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from epnet.handshake import certificateProblem, describeFailure
+from epnet.handshake import certificateProblem, concernsTrust, describeFailure
 from epnet.identity import IdentityRefused
 
 
@@ -34,6 +39,17 @@ class WordsTests(SynchronousTestCase):
         for error in (SSL.Error(), SSL.SysCallError(-1, "Unexpected EOF"), SSL.ZeroReturnError()):
             self.assertEqual(describeFailure(Failure(error)), "TLS failed: the peer broke off")
 
-    def test_endOfAConnectionIsDescribedByItself(self) -> None:
-        for error in (ConnectionDone(), ConnectionLost(), IdentityRefused("no")):
-            self.assertEqual(describeFailure(Failure(error)), str(error))
+    def test_theNetworkIsPutIntoAnOperatorsWords(self) -> None:
+        for error, words in (
+            (ConnectionDone(), "it hung up without a word"),
+            (ConnectionLost(), "it broke off: its program, its host or the network is gone"),
+            (ConnectionRefusedError(), "nobody listens there"),
+            (DNSLookupError(), "its name cannot be resolved"),
+        ):
+            self.assertEqual(describeFailure(Failure(error)), words)
+            self.assertFalse(concernsTrust(Failure(error)))
+
+    def test_otherReasonsSpeakForThemselves(self) -> None:
+        failure = Failure(IdentityRefused("no"))
+        self.assertEqual(describeFailure(failure), "no")
+        self.assertTrue(concernsTrust(failure))

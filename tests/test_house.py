@@ -21,6 +21,7 @@ FLOORS: list[set[str]] = [
         "state",
         "pem",
         "handshake",
+        "story",
         "tls",
         "trust",
         "pki",

@@ -91,8 +91,13 @@ class TrustKeeper(Service):
         connections.expiries = trust.expiries()
 
     def startService(self) -> None:
-        """Begin to watch."""
+        """Say who we are and whom we trust, and begin to watch."""
         super().startService()
+        self.log.info(
+            "we show {certificate}; trust policy {policy}",
+            certificate=self._trust.ownIdentity,
+            policy=self._sources.describe(),
+        )
         self._cooperator.start()
         for period, loop in self._loops.items():
             loop.start(period, now=period == WARN_SECONDS)

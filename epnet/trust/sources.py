@@ -106,6 +106,13 @@ class TrustSources:
         """
         return attrs.evolve(self, crl=self._crlInForce())
 
+    def describe(self) -> str:
+        """The policy in a few words, for the log."""
+        if self.policy == AUTHORITY:
+            crl = self._crlInForce()
+            return f"{AUTHORITY}, {f'revocation list {crl}' if crl else 'no revocation list'}"
+        return f"{DEVICES}, list {self.devices}" if self.policy == DEVICES else self.policy
+
     def signature(self) -> tuple[tuple[int, ...] | None, ...]:
         """Something that changes when any of the files does, made without reading them."""
         return tuple(map(_statusOf, self._paths()))
@@ -117,7 +124,8 @@ class TrustSources:
 
     def _paths(self) -> list[Path]:
         given = [self.devices, self.crl, self.optionalCrl]
-        return [self.certificate, self.key, *self.authorities, *(path for path in given if path)]
+        own = [self.certificate, self.key, *self.authorities]
+        return list(dict.fromkeys([*own, *(path for path in given if path)]))
 
 
 def _statusOf(path: Path) -> tuple[int, ...] | None:

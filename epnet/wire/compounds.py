@@ -42,7 +42,6 @@ from epnet.wire.values import (
     source,
 )
 
-
 _PAIR: Final = shortest.head(shortest.ARRAY, 2)
 _TRIPLE: Final = shortest.head(shortest.ARRAY, 3)
 _ENTRY: Final = shortest.head(shortest.MAP, 1)

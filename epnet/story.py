@@ -27,6 +27,7 @@ from twisted.python.failure import Failure
 from epnet.handshake import CertificateRefused, concernsTrust
 from epnet.identity import CertificateIdentity
 from epnet.lifecycle import Cause, Ending
+from epnet.tls import presentedCertificate
 
 if TYPE_CHECKING:
     from epnet.identity import Peer
@@ -90,7 +91,7 @@ def _tellNoSession(protocol: EPProtocol, ending: Ending, failure: Failure | None
         ending.cause is Cause.LOST and (failure is None or _isAboutTrust(failure))
     )
     dials = protocol.factory.dials
-    certificate = _refusedCertificate(failure)
+    certificate = _refusedCertificate(failure) or presentedCertificate(protocol.transport)
     _log.emit(
         LogLevel.warn if refused or dials else LogLevel.info,
         "{us}: connection {direction} {address} {outcome}: {ending.reason}{about}",

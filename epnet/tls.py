@@ -206,7 +206,7 @@ class Trust:
         """
         assert isinstance(transport, TLSMemoryBIOProtocol)
         connection = transport.getHandle()
-        certificate = connection.get_peer_certificate()
+        certificate = _presentedTo(transport)
         # A server's view of what was sent lacks the peer's own certificate, a client's has it.
         others = connection.get_peer_cert_chain() or []
         presented = [certificate, *others] if certificate is not None else []
@@ -265,6 +265,17 @@ def _verify(
     except PeerError as error:
         raise CertificateRefused(str(error), _readIfPossible(certificate)) from error
     return True
+
+
+def presentedCertificate(transport: object) -> CertificateIdentity | None:
+    """What the certificate says that the peer of a connection has shown, believed or not."""
+    certificate = _presentedTo(transport) if isinstance(transport, TLSMemoryBIOProtocol) else None
+    return _readIfPossible(certificate) if certificate is not None else None
+
+
+def _presentedTo(transport: TLSMemoryBIOProtocol) -> crypto.X509 | None:
+    certificate: crypto.X509 | None = transport.getHandle().get_peer_certificate()
+    return certificate
 
 
 def _readIfPossible(certificate: crypto.X509) -> CertificateIdentity | None:

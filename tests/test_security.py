@@ -357,7 +357,7 @@ class MessageAttacks(RouterCase):
 
     def test_garbageInsteadOfAGreeting(self) -> None:
         self.dial(Presenting(self.issue("ev")), b"\xff" * 100)
-        self.assertRefused("its first bytes start no EP frame")
+        self.assertRefused("its first bytes start no EP frame; certificate sha256:")
 
     def test_powerBeforeTheGreeting(self) -> None:
         self.dial(Presenting(self.issue("ev")), encode(DEMAND) + self.greeting("ev"))

@@ -35,6 +35,8 @@ from epnet.state import makePrivateDirectory, writeNewFile
 
 AUTHORITY_DAYS = 3650
 CERTIFICATE_DAYS = 825
+WARN_AHEAD = timedelta(days=30)
+"""How long before something expires that is told."""
 
 _BACKDATE = timedelta(hours=1)  # the clocks of small devices lag
 _SUBJECT_LIMIT = 64  # characters in CN, O and OU (RFC 5280 appendix A.1)

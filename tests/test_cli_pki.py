@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -147,6 +148,28 @@ class PKITests(CommandTestCase):
         issueCertificate(authority, "ev-1", days=5, out=out, now=longAgo)
         self.assertEqual(self.pki("show").count("(expired)"), 1)
 
+    def test_showMarksWhatExpiresWithin30Days(self) -> None:
+        self.pki("init")
+        self.pki("issue", "ev-1", "--days", "29")
+        self.pki("issue", "ev-2", "--days", "31")
+        self.assertEqual(self.pki("show").count("(expires in 28 days)"), 1)
+        self.assertEqual(self.pki("show").count("(expires"), 1)
+
+    def test_showOnADevicesHostWhereThereAreOnlyCopies(self) -> None:
+        self.pki("init")
+        self.pki("issue", "ev-1")
+        self.pki("revoke", "ev-1")
+        shutil.rmtree(self.stateDir / "authority")
+        out = self.pki("show")
+        self.assertIn(f"{self.stateDir / 'certificates' / 'authority.pem'}\n", out)
+        self.assertIn("(revoked)", out)
+
+    def test_showListsWhoIsTrustedByItself(self) -> None:
+        self.pki("init")
+        self.pki("trust", "ab" * 32, "--identity", "ev-7")
+        out = self.pki("show")
+        self.assertIn(f"{devicesPath(self.stateDir)}\n  sha256:{'ab' * 32}  ev-7\n", out)
+
     def test_showTakesFiles(self) -> None:
         self.pki("init")
         out = self.pki("show", str(self.stateDir / "authority" / "authority.pem"))
@@ -222,8 +245,11 @@ class RevokeTests(CommandTestCase):
     def test_showMarksWhatIsRevoked(self) -> None:
         self.assertNotIn("revoked", self.pki("show"))
         self.pki("revoke", str(self.stateDir / "certificates" / "ev-2.cert.pem"))
-        [line] = [line for line in self.pki("show").splitlines() if "revoked" in line]
+        out = self.pki("show")
+        [line] = [line for line in out.splitlines() if "(revoked)" in line]
         self.assertIn("valid", line)
+        path, _ = revocationPaths(self.stateDir)
+        self.assertIn(f"{path}\n  revoked      1 certificates\n  valid        to ", out)
 
     def test_revokeWithoutNamesRenewsTheList(self) -> None:
         self.pki("revoke", "ev-1")

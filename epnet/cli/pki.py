@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -15,6 +15,7 @@ from epnet.pem import readCertificates
 from epnet.pki import (
     AUTHORITY_DAYS,
     CERTIFICATE_DAYS,
+    WARN_AHEAD,
     initAuthority,
     issueCertificate,
     loadAuthority,
@@ -26,10 +27,10 @@ from epnet.trust.devicelist import (
     keyFingerprint,
     looksLikeFingerprint,
     parseFingerprint,
+    readDevices,
     removeDevices,
 )
 from epnet.trust.revocation import (
-    NOTHING_REVOKED,
     REVOCATION_DAYS,
     Revocations,
     readRevocations,
@@ -174,21 +175,43 @@ def _show(options: argparse.Namespace) -> None:
     files = options.files or _certificateFiles(options.state_dir)
     if not files:
         print(f"there are no certificates in {options.state_dir}")
-    revocations = _revocations(options.state_dir)
+    listed = _revocations(options.state_dir)
     for path in files:
         certificates = readCertificates(path)
         print(path)
         for certificate in certificates:
-            for key, value in _describe(certificate, revoked=certificate in revocations):
-                print(f"  {key:<12} {value}")
+            revoked = listed is not None and certificate in listed[1]
+            _print(_describe(certificate, revoked=revoked))
+    if not options.files:
+        _showLists(listed, devicesPath(options.state_dir))
 
 
-def _revocations(stateDir: Path) -> Revocations:
-    """What the authority of the state directory has revoked."""
-    path, _ = revocationPaths(stateDir)
-    if not path.exists():
-        return NOTHING_REVOKED
-    return readRevocations(path, readCertificates(path.parent / "authority.pem", "authority"))
+def _showLists(listed: tuple[Path, Revocations] | None, devices: Path) -> None:
+    """What else there is in a state directory: who is revoked, and who is trusted by itself."""
+    if listed is not None:
+        path, revocations = listed
+        print(path)
+        _print([("revoked", f"{len(revocations.serials)} certificates")])
+        if revocations.nextUpdate is not None:
+            _print([("valid", f"to {_date(revocations.nextUpdate)}")])
+    if devices.exists():
+        print(devices)
+        for fingerprint, identity in readDevices(devices).items():
+            print(f"  sha256:{fingerprint}  {identity}")
+
+
+def _print(lines: Iterable[tuple[str, str]]) -> None:
+    for key, value in lines:
+        print(f"  {key:<12} {value}")
+
+
+def _revocations(stateDir: Path) -> tuple[Path, Revocations] | None:
+    """The revocation list of the state directory, the authority's or a copy, and where it is."""
+    for path in revocationPaths(stateDir):
+        if path.exists():
+            authorities = readCertificates(path.parent / "authority.pem", "authority")
+            return path, readRevocations(path, authorities)
+    return None
 
 
 def _trust(options: argparse.Namespace) -> None:
@@ -221,7 +244,9 @@ def _untrust(options: argparse.Namespace) -> None:
     path = devicesPath(options.state_dir)
     count = removeDevices(path, options.device)
     if not count:
-        raise UsageError(f"{options.device!r} is not on the list {path}; look at its lines")
+        raise UsageError(
+            f"{options.device!r} is not on the list {path}; see it with 'epnet pki show'"
+        )
     print(f"taken off {path}: {count} line{'s' if count > 1 else ''}")
 
 
@@ -236,8 +261,9 @@ def _revoke(options: argparse.Namespace) -> None:
 
 
 def _certificateFiles(stateDir: Path) -> list[Path]:
+    authorities = [stateDir / name / "authority.pem" for name in ("authority", "certificates")]
     return [
-        *stateDir.glob("authority/authority.pem"),
+        *[path for path in authorities if path.exists()][:1],  # the second one is a copy
         *sorted(stateDir.glob("certificates/*.cert.pem")),
     ]
 
@@ -251,11 +277,20 @@ def _describe(certificate: x509.Certificate, *, revoked: bool) -> Iterable[tuple
     if read.provider is not None:
         yield "provider", read.provider
     yield "issued by", certificate.issuer.rfc4514_string()
-    expired = " (expired)" if read.notAfter < datetime.now(UTC) else ""
     yield (
         "valid",
-        f"{certificate.not_valid_before_utc:%Y-%m-%d} to {read.notAfter:%Y-%m-%d}{expired}"
+        f"{certificate.not_valid_before_utc:%Y-%m-%d} to {_date(read.notAfter)}"
         + (" (revoked)" if revoked else ""),
     )
     yield "fingerprint", f"sha256:{read.fingerprint}"
     yield "public key", f"sha256:{keyFingerprint(certificate)}"
+
+
+def _date(expiry: datetime) -> str:
+    """When something expires, and a word about it where that is soon or past."""
+    remaining = expiry - datetime.now(UTC)
+    if remaining < timedelta():
+        return f"{expiry:%Y-%m-%d} (expired)"
+    if remaining < WARN_AHEAD:
+        return f"{expiry:%Y-%m-%d} (expires in {remaining.days} days)"
+    return f"{expiry:%Y-%m-%d}"

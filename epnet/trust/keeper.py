@@ -26,6 +26,7 @@ from twisted.internet.task import Cooperator, LoopingCall, SchedulerStopped
 from twisted.logger import Logger
 
 from epnet.errors import PeerError, UsageError
+from epnet.pki import WARN_AHEAD
 
 if TYPE_CHECKING:
     from epnet.connections import Connections
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 POLL_SECONDS: Final = 2.0
 RECHECK_SECONDS: Final = 3600.0
 WARN_SECONDS: Final = 86400.0
-WARN_AHEAD: Final = timedelta(days=30)
 BATCH: Final = 8
 """Sessions judged at a time, a millisecond or two of work; all others are served in between."""
 PAUSE_SECONDS: Final = 0.01

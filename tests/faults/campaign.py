@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 import attrs
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, TimeoutError, gatherResults
 
 from tests.faults.faults import Fault, Lanes
 from tests.faults.waiting import pause
@@ -23,6 +24,9 @@ FROM_FAULT: Final = "fault to shutdown"
 FROM_RESUMPTION: Final = "resumption to shutdown"
 GAP: Final = "longest gap between messages"
 
+LIMIT_SECONDS: Final = 120
+LIMIT_SECONDS_PER_ROUND: Final = 10
+"""How long all of a fault may take, several times what it takes on an idle machine."""
 ATTEMPTS: Final = 5
 """How often a repetition is tried that a busy machine disturbs."""
 
@@ -63,12 +67,15 @@ async def strikeRepeatedly(fault: Fault, folder: Path, repetitions: int, devices
         await house.start()
         groups = [house.lanes] if fault.shared else [[lane] for lane in house.lanes]
         rounds = -(-repetitions // devices)
+        limit = LIMIT_SECONDS + rounds * LIMIT_SECONDS_PER_ROUND
         await gatherResults(
             [Deferred.fromCoroutine(_repeat(fault, group, rounds, report)) for group in groups]
-        )
+        ).addTimeout(limit, reactor)  # type: ignore[arg-type]
         report.leaks.extend(await house.leaks())
     except AssertionError as error:
         report.wrong.append(str(error))
+    except TimeoutError:
+        report.wrong.append(f"not done after {limit:g} s")
     finally:
         await house.close()
     return report

@@ -17,10 +17,10 @@ from zope.interface.verify import verifyObject
 
 import epnet.wire
 from epnet.devices.makers import parseDevice
-from epnet.endpoints import Upstream
 from epnet.interfaces import IDevice
 from epnet.node import DeviceNode, parametersOf
 from epnet.pki import ensureCertificate
+from epnet.upstream import Upstream
 from epnet.wire import SupplyParameters
 from tests.fakes import FakeLink
 

@@ -248,7 +248,7 @@ class PeerTests(TopologyTestCase):
         self.peers["right"].says("MAY DRAW 2300 W")
 
     def opened(self, process: Twistd) -> int:
-        return len(re.findall(r"session with \w+ at \S+ open", process.text))
+        return len(re.findall(r"session with \w+ \(.*?\) at \S+ open", process.text))
 
     def steady(self, look: Callable[[], Any]) -> Any:
         """What a look shows once it has shown the same for 3 s."""

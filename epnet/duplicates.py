@@ -13,7 +13,12 @@ peer, the *newcomer* is not announced to the node; it lives on Pings until this 
    established connection stays, unless it is quiet.
 4. A newcomer without a certificate, or with another key, never displaces a session that no
    certificate vouches for (policy ``open``).
-5. A third connection takes the newcomer's place, and the established one gets no new term.
+5. There may be several newcomers; each is held against the established connection as above, which
+   gets no new term for the next one while it is quiet.  When the established connection ends, the
+   newcomer on which a frame arrived last takes its place, and the others are held against that.
+
+Why that ends well: where the two ends have established different connections, rule 1 names one end
+that decides between these two, and it keeps its own.
 
 Consent is never inherited: the node gets to know the newcomer as a new link.
 """
@@ -33,6 +38,8 @@ QUIET_SECONDS: Final = 0.3
 """How long a connection may be silent before it counts as quiet."""
 PATIENCE_SECONDS: Final = 2.0
 """How long the other end waits for a decision."""
+MOST_NEWCOMERS: Final = 4
+"""How many newcomers with one peer may wait; one more is closed at once."""
 REASON: Final = "there is another connection between us"
 
 
@@ -46,22 +53,26 @@ def decides(ours: str, theirs: str, dialled: tuple[bool, bool]) -> bool:
     return ours.encode() > theirs.encode()
 
 
-@attrs.define
-class _Contest:
-    """A newcomer beside the established connection with the same peer."""
+@attrs.frozen
+class _Newcomer:
+    """A connection beside the established one with the same peer.
 
-    newcomer: EPProtocol
-    began: float
+    since: when the established one has to be heard after, to stay, s.
+    weDecide: whether our end decides between the two.
+    """
+
+    protocol: EPProtocol
+    since: float
     weDecide: bool
 
-    def newcomerWins(self, established: EPProtocol, now: float) -> bool | None:
-        """Whether the newcomer stays; None while that is open."""
+    def wins(self, established: EPProtocol, now: float) -> bool | None:
+        """Whether it takes the place of the established one; None while that is open."""
         heardAt = established.session.heardAt
         if self.weDecide:
-            if heardAt > self.began:
+            if heardAt > self.since:
                 return False
-            return True if now - self.began >= TERM_SECONDS else None
-        if now - self.began < PATIENCE_SECONDS:
+            return True if now - self.since >= TERM_SECONDS else None
+        if now - self.since < PATIENCE_SECONDS:
             return None
         return now - heardAt >= QUIET_SECONDS
 
@@ -75,7 +86,7 @@ class Register:
     def __init__(self, identity: str) -> None:
         self._identity = identity
         self._established: dict[str, EPProtocol] = {}
-        self._contests: dict[str, _Contest] = {}
+        self._newcomers: dict[str, list[_Newcomer]] = {}
 
     def __contains__(self, identity: str | None) -> bool:
         """Whether there is a session with that peer; never with None."""
@@ -85,46 +96,56 @@ class Register:
         """A session is validated: announce it, unless there is one with the same peer."""
         identity = protocol.peer.identity
         established = self._established.get(identity)
+        newcomers = self._newcomers.get(identity, [])
         if established is None:
             self._established[identity] = protocol
             protocol.announce()
-        elif _mayDisplace(protocol, established):
-            self._challenge(established, protocol, now)
+        elif len(newcomers) < MOST_NEWCOMERS and _mayDisplace(protocol, established):
+            heardAt = established.session.heardAt
+            since = min((each.since for each in newcomers if heardAt <= each.since), default=now)
+            self._challenge(established, protocol, since)
         else:
             protocol.refuse(REASON)
 
-    def _challenge(self, established: EPProtocol, newcomer: EPProtocol, now: float) -> None:
+    def _challenge(self, established: EPProtocol, newcomer: EPProtocol, since: float) -> None:
         identity = newcomer.peer.identity
         dialled = (established.factory.dials, newcomer.factory.dials)
-        before = self._contests.get(identity)
-        began = now if before is None else before.began
         weDecide = decides(self._identity, identity, dialled)
-        self._contests[identity] = _Contest(newcomer, began, weDecide)
-        if before is not None:
-            before.newcomer.refuse(REASON)
+        self._newcomers.setdefault(identity, []).append(_Newcomer(newcomer, since, weDecide))
 
     def ended(self, protocol: EPProtocol) -> None:
-        """A session is over: if it was the established one, the newcomer takes its place."""
+        """A session is over: if it was the established one, a newcomer takes its place."""
         if protocol.session.peer is None:
             return
         identity = protocol.peer.identity
-        contest = self._contests.get(identity)
-        if contest is not None and contest.newcomer is protocol:
-            del self._contests[identity]
-        elif self._established.get(identity) is protocol:
+        newcomers = self._newcomers.pop(identity, [])
+        left = [each for each in newcomers if each.protocol is not protocol]
+        if self._established.get(identity) is protocol:
             del self._established[identity]
-            if contest is not None:
-                del self._contests[identity]
-                self._established[identity] = contest.newcomer
-                contest.newcomer.announce()
+            if left:
+                self._promote([each.protocol for each in left])
+        elif left:
+            self._newcomers[identity] = left
+
+    def _promote(self, newcomers: list[EPProtocol]) -> None:
+        """Let the one that was heard last take the place of the established one."""
+        heir = max(newcomers, key=lambda each: each.session.heardAt)
+        self._established[heir.peer.identity] = heir
+        for other in newcomers:
+            if other is not heir:
+                self._challenge(heir, other, heir.session.heardAt)
+        heir.announce()
 
     def settle(self, now: float) -> None:
         """Decide what can be decided by now; the loser's end calls `ended`."""
-        for identity, contest in tuple(self._contests.items()):
+        for identity, newcomers in tuple(self._newcomers.items()):
             established = self._established[identity]
-            newcomerWins = contest.newcomerWins(established, now)
-            if newcomerWins is not None:
-                (established if newcomerWins else contest.newcomer).refuse(REASON)
+            for each in tuple(newcomers):
+                newcomerWins = each.wins(established, now)
+                if newcomerWins is not None:
+                    (established if newcomerWins else each.protocol).refuse(REASON)
+                if self._established.get(identity) is not established:
+                    break
 
 
 def _mayDisplace(newcomer: EPProtocol, established: EPProtocol) -> bool:

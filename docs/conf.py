@@ -10,7 +10,7 @@ project = "epnet"
 author = "The epnet developers"
 copyright = "2026, the epnet developers"
 version = release = versionOf("epnet")
-extensions = ["sphinx.ext.autodoc"]
+extensions = ["sphinx.ext.autodoc", "machines"]
 exclude_patterns = ["_build"]
 html_theme = "alabaster"
 html_theme_options = {"description": "The Energy Protocol over Ethernet/TCP"}

@@ -1,7 +1,16 @@
 """The life cycle of a session: every state with every input."""
 
-from collections.abc import Callable
+from __future__ import annotations
 
+import sys
+from collections import Counter
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Protocol
+from xml.etree import ElementTree
+
+from automat import TypeMachineBuilder
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.identity import Peer
@@ -19,6 +28,12 @@ from epnet.lifecycle import (
     lifecycle,
 )
 from epnet.wire import SessionParameters, SoftDisconnect, decode
+
+ROOT = Path(__file__).parent.parent
+sys.path.append(str(ROOT / "docs/_ext"))
+import machinepicture as machines  # noqa: E402
+
+sys.path.pop()
 
 PEER = Peer("them", None, None, True, SessionParameters(identity="them"), None)
 
@@ -96,6 +111,25 @@ def reach(phase: Phase) -> tuple[Lifecycle, Conversation]:
     return machine, conversation
 
 
+class CompletenessTests(SynchronousTestCase):
+    """The tests below miss no state and no input: both are read off the machine."""
+
+    def test_thereAreNoOtherInputs(self) -> None:
+        declared = {name for name in vars(Lifecycle) if not name.startswith("_")}
+        self.assertEqual(declared, set(INPUTS))
+        self.assertEqual({step.input for step in machines.transitions(lifecycle)}, set(INPUTS))
+
+    def test_thereAreNoOtherStates(self) -> None:
+        names = {phase.value for phase in Phase}
+        self.assertEqual(set(machines.statesInOrder(lifecycle)), names)
+        self.assertEqual({step.target for step in machines.transitions(lifecycle)}, names)
+
+    def test_everyPairIsWired(self) -> None:
+        """Automat would only raise when an input comes that nobody thought of."""
+        wired = {(step.state, step.input) for step in machines.transitions(lifecycle)}
+        self.assertEqual(wired, set(product((phase.value for phase in Phase), INPUTS)))
+
+
 class TransitionTests(SynchronousTestCase):
     def test_pathsReachTheirStates(self) -> None:
         for phase in Phase:
@@ -165,3 +199,58 @@ class EffectTests(SynchronousTestCase):
             conversation.effects[0],
             Ended(Ending(Cause.LOST, "silent", None, wasOpen=True, inTransfer=True)),
         )
+
+
+class PageTests(SynchronousTestCase):
+    """The page shows what the machine does, which is not read off it here but tried."""
+
+    def tried(self) -> dict[tuple[str, str], list[str]]:
+        """The inputs that lead from one state to another one."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for phase, name in product(Phase, sorted(INPUTS)):
+            machine, conversation = reach(phase)
+            INPUTS[name](machine)
+            if conversation.phase is not phase:
+                found.setdefault((phase.value, conversation.phase.value), []).append(name)
+        return found
+
+    def test_thePageHasIt(self) -> None:
+        page = ROOT / "docs/explanation/sessions.rst"
+        self.assertIn("\n.. machine:: epnet.lifecycle.lifecycle\n", page.read_text())
+
+    def test_thePictureShowsEachChangeOfState(self) -> None:
+        picture = ElementTree.fromstring(machines.picture(lifecycle))
+        texts = Counter(text.text for text in picture.iter("{http://www.w3.org/2000/svg}text"))
+        lines = Counter(", ".join(inputs) for inputs in self.tried().values())
+        self.assertEqual(texts, lines + Counter(phase.value for phase in Phase))
+        found = {(e.source, e.target): list(e.inputs) for e in machines.edges(lifecycle)}
+        self.assertEqual(found, self.tried())
+
+    def test_theTableShowsEachPair(self) -> None:
+        rows = "\n".join(machines.table(lifecycle)).split("   * -")[1:]
+        [heads, *body] = [[c.strip(" `\n") for c in row.split("\n     -")] for row in rows]
+        shown = {
+            (state, name): target
+            for name, *targets in body
+            for state, target in zip(heads[1:], targets, strict=True)
+            if target
+        }
+        tried = {
+            (state, name): target
+            for (state, target), names in self.tried().items()
+            for name in names
+        }
+        self.assertEqual(shown, tried)
+
+    def test_anotherMachineIsAnotherPicture(self) -> None:
+        class Lamp(Protocol):
+            def press(self) -> None: ...
+
+        builder = TypeMachineBuilder(Lamp, object)
+        off, on = builder.state("off"), builder.state("on")
+        off.upon(Lamp.press).to(on).returns(None)
+        on.upon(Lamp.press).to(off).returns(None)
+        picture = machines.picture(builder.build())
+        self.assertIn(">off</text>", picture)
+        self.assertEqual(picture.count(">press</text>"), 2)
+        self.assertNotIn("greeting", picture)

@@ -82,6 +82,7 @@ class ProgramTests(SynchronousTestCase):
     def test_theProgramsOfEachPageRun(self) -> None:
         folder = Path(self.mktemp()).absolute()
         folder.mkdir()
+        (folder / "kettle.py").write_text("".join(codeIn(ROOT / "README.rst")))
         found = 0
         for page in PAGES:
             # Up to where a program would go on for ever.
@@ -92,6 +93,28 @@ class ProgramTests(SynchronousTestCase):
                 self.assertIn("".join(map(textwrap.dedent, shown)), printed)
                 found += 1
         self.assertGreater(found, 1)
+
+    def test_theTestOfTheKettlePassesAndCanFail(self) -> None:
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        [kettle], [test] = (
+            codeIn(ROOT / name) for name in ("README.rst", "docs/howto/test-your-device.rst")
+        )
+        deaf = kettle.replace("fresh = self.clock.seconds() < self.limits.expires", "fresh = True")
+        deaf = deaf.replace(
+            "self.limits = Limits(0, 0, 0)\n\n    def reading", "pass\n\n    def reading"
+        )
+        (folder / "test_kettle.py").write_text(test)
+        for code, verdict in ((kettle, "PASSED (successes=4)"), (deaf, "FAILED")):
+            (folder / "kettle.py").write_text(code)
+            done = subprocess.run(
+                [sys.executable, "-B", "-m", "twisted.trial", "test_kettle"],
+                capture_output=True,
+                text=True,
+                cwd=folder,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )
+            self.assertIn(verdict, done.stdout, done.stderr)
 
     def test_theProgramOfOnesOwnConnects(self) -> None:
         [code] = codeIn(ROOT / "docs/howto/own-device.rst")

@@ -1,129 +1,33 @@
-"""What integrators test their own devices with: no network, no waiting, real TLS.
-
-`issueTrusts` makes an authority and certificates in a folder; `MemoryPair` connects a dialling and
-a listening factory in memory, over real TLS 1.3, on a clock that only moves when told to::
-
-    trusts = issueTrusts(Path(self.mktemp()), "my-device", "router")
-    pair = MemoryPair(clientFactory, serverFactory, clock)
-    pair.advance(1.0)
-
-`Relay` stands between two programs on real sockets and misbehaves when told to: it delays, stalls,
-drops and cuts::
-
-    relay = Relay(HostnameEndpoint(reactor, "127.0.0.1", 56540), reactor)
-    port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(relay)
-    relay.stall()
-"""
+"""A TCP relay on real sockets that misbehaves when told to."""
 
 from __future__ import annotations
 
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
-    IProtocol,
     IReactorTime,
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.task import Clock
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
-from twisted.test.iosim import IOPump, connect, makeFakeClient, makeFakeServer
-
-from epnet.factory import EPFactory
-from epnet.pki import initAuthority, issueCertificate
-from epnet.protocol import EPProtocol
-from epnet.tls import Trust
-from epnet.trust.sources import TrustSources
 
 if TYPE_CHECKING:
     from twisted.internet.tcp import Connection
 
 
-def issueTrusts(folder: Path, *identities: str) -> dict[str, Trust]:
-    """Make an authority and a certificate for each identity; give their trust policies."""
-    authority = initAuthority(folder)
-    trusts = {}
-    for identity in identities:
-        files = issueCertificate(authority, identity, out=folder / "certificates")
-        trusts[identity] = TrustSources.ofAuthority(identity, files).load()
-    return trusts
-
-
-class MemoryPair:
-    """A dialling and a listening end, connected in memory over TLS.
-
-    client, server: the two protocols.
-    clock: the clock of both; move it with `advance`, so that bytes move too.
-    """
-
-    STEP = 0.01
-
-    def __init__(self, client: EPFactory, server: EPFactory, clock: Clock) -> None:
-        self.clock = clock
-        dialling = _wrapped(client.trust.clientFactory(client, clock=clock))
-        accepting = _wrapped(server.trust.serverFactory(server, clock=clock))
-        self.client = _inner(dialling)
-        self.server = _inner(accepting)
-        self._ends = (makeFakeServer(accepting), makeFakeClient(dialling))
-        self._cut = False
-        self._pump: IOPump = connect(accepting, self._ends[0], dialling, self._ends[1])
-        self.settle()
-
-    def settle(self) -> None:
-        """Let everything that is under way arrive, without time passing."""
-        for _ in range(100):
-            self.clock.advance(0)
-            if not (self._dropAll() if self._cut else self._pump.pump()):
-                break
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass, with bytes arriving all along."""
-        until = self.clock.seconds() + seconds - self.STEP / 2
-        while self.clock.seconds() < until:
-            self.clock.advance(self.STEP)
-            self.settle()
-
-    def cut(self) -> None:
-        """Break the line without telling either end, as a pulled cable does."""
-        self._cut = True
-
-    def _dropAll(self) -> bool:
-        """What a line that is cut does: bytes vanish, and each end closes by itself alone."""
-        for end in self._ends:
-            end.getOutBuffer()
-            if end.disconnecting and not end.disconnected:
-                end.disconnected = True
-                end.reportDisconnect()
-        return False
-
-
-def _wrapped(factory: TLSMemoryBIOFactory) -> TLSMemoryBIOProtocol:
-    protocol = factory.buildProtocol(None)
-    assert isinstance(protocol, TLSMemoryBIOProtocol)
-    return protocol
-
-
-def _inner(outer: TLSMemoryBIOProtocol) -> EPProtocol:
-    protocol: IProtocol = outer.wrappedProtocol
-    assert isinstance(protocol, EPProtocol)
-    return protocol
-
-
 class Relay(Factory):
     """A TCP relay that misbehaves when told to; it knows nothing of what it carries.
 
+    What it is told holds for all its connections, both ways, and for those to come.
+
     endpoint: where each connection that it accepts is carried on to.
     clock: for the delay.
-    delay: seconds that bytes take through the relay, 0 or more; may change at any time, and bytes
-        never overtake one another.
-
-    What it is told holds for all its connections, both ways, and for those to come.
+    delay: seconds that bytes take through the relay, 0 or more; may change at any time.  Bytes
+    never overtake one another.
     """
 
     noisy = False

@@ -86,13 +86,17 @@ class CertificateRefused(SSL.Error, PeerError):
     A subclass of OpenSSL's error with a queue like OpenSSL's: raised in a verify callback, it ends
     the handshake with an alert to the peer and arrives as the reason of `connectionLost`.
 
-    certificate: what the refused certificate says, where it can be read; nobody vouches for it.
+    certificate: what the certificate in question says, where it can be read.
+    depth: where in the chain it is: 0 for the peer's own.
     """
 
-    def __init__(self, reason: str, certificate: CertificateIdentity | None = None) -> None:
+    def __init__(
+        self, reason: str, certificate: CertificateIdentity | None = None, depth: int = 0
+    ) -> None:
         super().__init__([("epnet", "", reason)])
         self.reason = reason
         self.certificate = certificate
+        self.depth = depth
 
     def __str__(self) -> str:
         return self.reason

@@ -56,11 +56,13 @@ class CertificateIdentity:
     notAfter: datetime
 
     def __str__(self) -> str:
-        """In a few words, for the log; the fingerprint as ``epnet pki show`` prints its start."""
-        return (
-            f"certificate sha256:{self.fingerprint[:_DIGITS]}… for {_listed(self.identities)}, "
-            f"until {self.notAfter:%Y-%m-%d}"
-        )
+        """In a few words, for the log."""
+        return f"{self.brief} for {_listed(self.identities)}"
+
+    @property
+    def brief(self) -> str:
+        """The same without the names; the fingerprint is the start of what ``show`` prints."""
+        return f"certificate sha256:{self.fingerprint[:_DIGITS]}… until {self.notAfter:%Y-%m-%d}"
 
 
 @attrs.frozen

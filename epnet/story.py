@@ -2,15 +2,15 @@
 
 The life of a session is two lines, found by its address::
 
-    router: session with car (ev) at 192.0.2.7:47148 open; certificate sha256:22c79b215b82cefa…
-        for 'car', until 2028-12-15
+    router: session with car (vehicle) at 192.0.2.7:47148 open; certificate
+        sha256:22c79b215b82cefa… until 2028-12-15
     router: session with car at 192.0.2.7:47148 over after 3:12:05 in a transfer, lost: silent for
         204 ms in a transfer
 
 A connection that never came so far is one line, with the certificate that was refused, if any::
 
     router: connection from 192.0.2.9:40112 refused: its certificate has expired; certificate
-        sha256:188e56586448dcb0… for 'ev-2', until 2026-01-02
+        sha256:188e56586448dcb0… until 2026-01-02 for 'ev-2'
 
 Each event carries the same as data: `us`, `address`, `peer`, `certificate`, `ending`; and
 `security`, which is true where somebody was not believed or broke the rules.
@@ -39,13 +39,13 @@ _log = Logger()
 def tellOpened(protocol: EPProtocol, peer: Peer) -> None:
     """A session is open."""
     _log.info(
-        "{us}: session with {peer.identity} ({type}) at {address} open{about}",
+        "{us}: session with {peer.identity} ({type}) at {address} open; {about}",
         us=_us(protocol),
         peer=peer,
         type=peer.parameters.type or "of no type",
         address=protocol.address,
         certificate=peer.certificate,
-        about=_about(peer.certificate),
+        about=peer.certificate.brief if peer.certificate else "no certificate",
     )
     if not peer.authenticated:
         _log.critical(
@@ -91,7 +91,7 @@ def _tellNoSession(protocol: EPProtocol, ending: Ending, failure: Failure | None
         ending.cause is Cause.LOST and (failure is None or _isAboutTrust(failure))
     )
     dials = protocol.factory.dials
-    certificate = _refusedCertificate(failure) or presentedCertificate(protocol.transport)
+    certificate, whose = _certificateOf(protocol, failure)
     _log.emit(
         LogLevel.warn if refused or dials else LogLevel.info,
         "{us}: connection {direction} {address} {outcome}: {ending.reason}{about}",
@@ -100,7 +100,7 @@ def _tellNoSession(protocol: EPProtocol, ending: Ending, failure: Failure | None
         address=protocol.address,
         outcome="refused" if refused else "over",
         certificate=certificate,
-        about=_about(certificate),
+        about=f"; {whose}{certificate}" if certificate else "",
         ending=ending,
         security=refused,
     )
@@ -115,12 +115,10 @@ def _isAboutTrust(failure: Failure | None) -> bool:
     return failure is not None and concernsTrust(failure)
 
 
-def _refusedCertificate(failure: Failure | None) -> CertificateIdentity | None:
+def _certificateOf(
+    protocol: EPProtocol, failure: Failure | None
+) -> tuple[CertificateIdentity | None, str]:
+    """The certificate that was refused, or else the one that was shown; and whose it is."""
     if failure is not None and isinstance(failure.value, CertificateRefused):
-        return failure.value.certificate
-    return None
-
-
-def _about(certificate: CertificateIdentity | None) -> str:
-    """A certificate as the end of a sentence; nothing for none."""
-    return f"; {certificate}" if certificate is not None else ""
+        return failure.value.certificate, "its authority's " if failure.value.depth else ""
+    return presentedCertificate(protocol.transport), ""

@@ -263,7 +263,7 @@ def _verify(
         if host is not None and depth == 0:
             host.check(certificate)
     except PeerError as error:
-        raise CertificateRefused(str(error), _readIfPossible(certificate)) from error
+        raise CertificateRefused(str(error), _readIfPossible(certificate), depth) from error
     return True
 
 

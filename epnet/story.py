@@ -12,14 +12,15 @@ A connection that never came so far is one line, with the certificate that was r
     router: connection from 192.0.2.9:40112 refused: its certificate has expired; certificate
         sha256:188e56586448dcb0… until 2026-01-02 for 'ev-2'
 
-Each event carries the same as data: `us`, `address`, `peer`, `certificate`, `ending`; and
+Each event carries the same as plain values: `us`, `event` (``opened``, ``over``, ``refused``),
+`identity`, `address`, `fingerprint`, `expires`, `cause`, `reason`, `inTransfer`, `seconds`; and
 `security`, which is true where somebody was not believed or broke the rules.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
@@ -38,20 +39,22 @@ _log = Logger()
 
 def tellOpened(protocol: EPProtocol, peer: Peer) -> None:
     """A session is open."""
-    _log.info(
-        "{us}: session with {peer.identity} ({type}) at {address} open; {about}",
-        us=_us(protocol),
-        peer=peer,
+    _tell(
+        protocol,
+        LogLevel.info,
+        "session with {identity} ({type}) at {address} open; {about}",
+        event="opened",
+        identity=peer.identity,
         type=peer.parameters.type or "of no type",
-        address=protocol.address,
-        certificate=peer.certificate,
         about=peer.certificate.brief if peer.certificate else "no certificate",
+        **_fields(peer.certificate),
     )
     if not peer.authenticated:
-        _log.critical(
-            "NOBODY VOUCHES for {peer.identity} at {address}: it may be anyone",
-            peer=peer,
-            address=protocol.address,
+        _tell(
+            protocol,
+            LogLevel.critical,
+            "NOBODY VOUCHES for {identity} at {address}: it may be anyone",
+            identity=peer.identity,
             security=True,
         )
 
@@ -68,20 +71,21 @@ def tellEnded(protocol: EPProtocol, ending: Ending, failure: Failure | None) -> 
 
 
 def _tellSessionOver(protocol: EPProtocol, ending: Ending, failure: Failure | None) -> None:
-    unwanted = ending.cause in (Cause.LOST, Cause.REFUSED)
-    _log.emit(
-        LogLevel.warn if unwanted else LogLevel.info,
-        "{us}: session with {peer.identity} at {address} over after {lasted}{where}, {cause}: "
-        "{ending.reason}",
-        us=_us(protocol),
-        peer=protocol.peer,
-        address=protocol.address,
-        lasted=timedelta(seconds=round(protocol.openFor())),
+    seconds = protocol.openFor()
+    _tell(
+        protocol,
+        LogLevel.warn if ending.cause in (Cause.LOST, Cause.REFUSED) else LogLevel.info,
+        "session with {identity} at {address} over after {lasted}{where}, {cause}: {reason}",
+        event="over",
+        identity=protocol.peer.identity,
+        seconds=round(seconds, 3),
+        lasted=str(timedelta(seconds=round(seconds))),
+        inTransfer=ending.inTransfer,
         where=" in a transfer" if ending.inTransfer else "",
         cause=ending.cause.value,
-        certificate=protocol.peer.certificate,
-        ending=ending,
+        reason=ending.reason,
         security=ending.cause is Cause.REFUSED or _isAboutTrust(failure),
+        **_fields(protocol.peer.certificate),
     )
 
 
@@ -92,23 +96,33 @@ def _tellNoSession(protocol: EPProtocol, ending: Ending, failure: Failure | None
     )
     dials = protocol.factory.dials
     certificate, whose = _certificateOf(protocol, failure)
-    _log.emit(
+    _tell(
+        protocol,
         LogLevel.warn if refused or dials else LogLevel.info,
-        "{us}: connection {direction} {address} {outcome}: {ending.reason}{about}",
-        us=_us(protocol),
+        "connection {direction} {address} {event}: {reason}{about}",
+        event="refused" if refused else "over",
         direction="to" if dials else "from",
-        address=protocol.address,
-        outcome="refused" if refused else "over",
-        certificate=certificate,
         about=f"; {whose}{certificate}" if certificate else "",
-        ending=ending,
+        cause=ending.cause.value,
+        reason=ending.reason,
         security=refused,
+        **_fields(certificate),
     )
 
 
-def _us(protocol: EPProtocol) -> str:
-    identity: str = protocol.factory.node.parameters.identity
-    return identity
+def _tell(protocol: EPProtocol, level: Any, text: str, **fields: object) -> None:
+    us = protocol.factory.node.parameters.identity
+    _log.emit(level, "{us}: " + text, us=us, address=protocol.address, **fields)
+
+
+def _fields(certificate: CertificateIdentity | None) -> dict[str, str]:
+    """What an event says of a certificate."""
+    if certificate is None:
+        return {}
+    return {
+        "fingerprint": certificate.fingerprint,
+        "expires": certificate.notAfter.isoformat(),
+    }
 
 
 def _isAboutTrust(failure: Failure | None) -> bool:

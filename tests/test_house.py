@@ -22,6 +22,7 @@ FLOORS: list[set[str]] = [
         "pem",
         "handshake",
         "story",
+        "jsonlog",
         "tls",
         "trust",
         "pki",

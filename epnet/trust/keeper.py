@@ -96,6 +96,7 @@ class TrustKeeper(Service):
         self.log.info(
             "we show {certificate}; trust policy {policy}",
             certificate=self._trust.ownIdentity,
+            fingerprint=self._trust.ownIdentity.fingerprint,
             policy=self._sources.describe(),
         )
         self._cooperator.start()
@@ -144,7 +145,7 @@ class TrustKeeper(Service):
             self.log.critical(
                 "CANNOT RENEW {what}, so the old state stays in force: {error}",
                 what=what,
-                error=error,
+                error=str(error),
                 security=True,
             )
 
@@ -168,10 +169,10 @@ class TrustKeeper(Service):
             protocol.factory.authenticate(peer.parameters, protocol)
         except PeerError as error:
             self.log.warn(
-                "session with {peer.identity} at {address}: no longer trusted: {error}",
-                peer=peer,
+                "session with {identity} at {address}: no longer trusted: {reason}",
+                identity=peer.identity,
                 address=protocol.address,
-                error=error,
+                reason=str(error),
                 security=True,
             )
             protocol.disconnect(f"no longer trusted: {error}")
@@ -193,6 +194,7 @@ class TrustKeeper(Service):
                 "EXPIRED: {what} on {expiry:%Y-%m-%d}; renew it with 'epnet pki'",
                 what=what,
                 expiry=expiry,
+                expires=expiry.isoformat(),
                 security=True,
             )
         elif remaining < WARN_AHEAD:
@@ -201,4 +203,6 @@ class TrustKeeper(Service):
                 what=what,
                 days=remaining.days,
                 expiry=expiry,
+                expires=expiry.isoformat(),
+                security=True,
             )

@@ -1,7 +1,8 @@
 """``python -m tests.faults.program ep-… OPTIONS``: twistd with witnesses, and a clock that jumps.
 
 All is as with ``twistd -n``, but for what is said here: sessions and router ports are those of
-`tests.faults.witness`; SIGUSR1 makes the wall clock jump, a day ahead and 25 h back in turn; and
+`tests.faults.witness`; whoever dials has forgotten all failures after `STABLE_SECONDS` of a session
+and not after a minute, so that many faults fit into an hour; SIGUSR1 makes the wall clock jump, a day ahead and 25 h back in turn; and
 the program ends when its standard input does, that is, with whoever started it.
 """
 
@@ -15,6 +16,7 @@ import threading
 import time
 from types import FrameType
 
+STABLE_SECONDS = 0.1
 JUMPS = (86_400.0, -90_000.0)
 """By how much the wall clock jumps, in turn, in s; all in all it goes backwards."""
 
@@ -53,9 +55,12 @@ def main() -> None:
     from twisted.scripts.twistd import run
 
     import epnet.router.ports
+    from epnet.connections import Backoff
     from epnet.factory import EPFactory
     from tests.faults.witness import WitnessConverter, WitnessProtocol
 
+    assert Backoff.STABLE_SECONDS == 60.0
+    Backoff.STABLE_SECONDS = STABLE_SECONDS  # type: ignore[misc]
     EPFactory.protocol = WitnessProtocol  # type: ignore[assignment]
     epnet.router.ports.SimulatedConverter = WitnessConverter  # type: ignore[misc]
     sys.argv[1:1] = ["-n", "--pidfile="]

@@ -2,8 +2,9 @@
 
 All is as with ``twistd -n``, but for what is said here: sessions and router ports are those of
 `tests.faults.witness`; whoever dials has forgotten all failures after `STABLE_SECONDS` of a session
-and not after a minute, so that many faults fit into an hour; SIGUSR1 makes the wall clock jump, a day ahead and 25 h back in turn; and
-the program ends when its standard input does, that is, with whoever started it.
+and not after a minute, so that many faults fit into an hour; SIGUSR1 makes the wall clock jump, a
+day ahead and 25 h back in turn; and the program ends when its standard input does, that is, with
+whoever started it.
 """
 
 from __future__ import annotations

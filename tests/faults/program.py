@@ -56,7 +56,7 @@ def main() -> None:
     from twisted.scripts.twistd import run
 
     import epnet.router.ports
-    from epnet.connections import Backoff
+    from epnet.dialler import Backoff
     from epnet.factory import EPFactory
     from tests.faults.witness import WitnessConverter, WitnessProtocol
 

@@ -51,17 +51,17 @@ from epnet.identity import Peer
 from epnet.lifecycle import Conversation, Deviation, Effect, Phase, Received, Write, lifecycle
 from epnet.limits import MessageRate, SessionSettings
 from epnet.wire import (
+    Decoded,
     DemandParameters,
     Diagnostic,
     Frame,
-    FrameReader,
     Gap,
     Message,
+    MessageReader,
     Ping,
     SessionParameters,
     SoftDisconnect,
     SupplyParameters,
-    decodeFrame,
     encode,
     messageClass,
 )
@@ -115,7 +115,7 @@ class Session:
         self._it = Conversation(parameters)
         self._lifecycle = lifecycle(self._it)
         self._authenticate = authenticate
-        self._reader = FrameReader(maxPayload=self.settings.maxPayload)
+        self._reader = MessageReader(maxPayload=self.settings.maxPayload)
         self._leases: dict[type[Message], _Lease] = {}
         self._gaps: deque[float] = deque(maxlen=GAPS_ALLOWED)
         self._rate = MessageRate(now)
@@ -183,10 +183,10 @@ class Session:
         if self._it.phase not in _ALIVE:
             return []
         for item in self._reader.feed(data):
-            if isinstance(item, Frame):
-                self._frameReceived(item, now)
-            else:
+            if isinstance(item, Gap):
                 self._gapFound(item, now)
+            else:
+                self._frameReceived(item, now)
             if self._it.phase not in _ALIVE:
                 break
         if self._reader.skipping or self._reader.lost:
@@ -258,13 +258,13 @@ class Session:
 
     # Frames and messages
 
-    def _frameReceived(self, frame: Frame, now: float) -> None:
-        self._rate.count(frame.typeId)
-        decoded = decodeFrame(frame)
+    def _frameReceived(self, decoded: Decoded, now: float) -> None:
+        assert decoded.frame is not None
+        self._rate.count(decoded.frame.typeId)
         self._deviates(decoded.diagnostics)
         message = decoded.message
         if message is None:
-            self._voidConsent(frame)
+            self._voidConsent(decoded.frame)
             return
         self._heardAt = now
         kind = type(message)

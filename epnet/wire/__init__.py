@@ -1,7 +1,8 @@
 """The bytes of EP: frames and messages, in both directions.
 
-Pure: no Twisted, no clock, no I/O.  Bytes go through `FrameReader` and `decodeFrame`, messages
-through `encode`; `decode` is for the bytes of a single frame::
+Pure: no Twisted, no clock, no I/O.  The bytes of a connection go through a `MessageReader`, those
+of a recording through a `FrameReader` and `decodeFrame`, those of a single frame through `decode`;
+messages go through `encode`::
 
     >>> data = encode(SupplyParameters(voltage_limit=(200, 1000), power_limit=5000))
     >>> decode(data).message
@@ -22,6 +23,7 @@ from epnet.wire.messages import (
     StorageParameters,
     SupplyParameters,
 )
+from epnet.wire.reader import MessageReader
 from epnet.wire.registry import (
     UnknownMessage,
     messageClass,
@@ -46,6 +48,7 @@ __all__ = [
     "Isolation",
     "IsolationState",
     "Message",
+    "MessageReader",
     "Mix",
     "Ping",
     "Price",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import ClassVar, Final
 
 import attrs
 
@@ -207,10 +207,13 @@ class MixKind(Kind[Mix]):
 class SharesKind(MixKind):
     """A mix whose entries are shares of 100 % (V5)."""
 
+    LEAST: ClassVar = 99.5
+    MOST: ClassVar = 100.5
+
     def take(self, data: object, trail: Trail, notes: Notes) -> Mix:
         mix = MixKind.take(self, data, trail, notes)
         total = sum(mix.values())
-        if not 99.5 <= total <= 100.5:
+        if not self.LEAST <= total <= self.MOST:
             notes.append(Note(Code.MIX_SUM, trail, f"the shares add up to {total:.6g} %"))
         return mix
 

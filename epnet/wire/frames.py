@@ -228,6 +228,7 @@ class FrameReader:
     maxPayload: the largest payload that is taken, in bytes.
     strict: whether deviations that are taken all the same are errors.
     giveUp: how far to look for the next frame start, in bytes; None for ever.
+    relative: whether offsets count from the start of each frame or gap, not of the stream.
 
     Keeps no more than one frame between two pieces.
     """
@@ -238,12 +239,14 @@ class FrameReader:
         maxPayload: int = MAX_PAYLOAD,
         strict: bool = False,
         giveUp: int | None = GIVE_UP,
+        relative: bool = False,
     ) -> None:
         self.lost = False
         """Whether the reader has given up; it takes no more then (F7)."""
         self._maxPayload = maxPayload
         self._strict = strict
         self._giveUp = giveUp
+        self._relative = relative
         self._buffer = bytearray()
         self._offset = 0  # of the buffer in the stream
         self._opening = _Opening(maxPayload)
@@ -258,6 +261,11 @@ class FrameReader:
         """
         return self._gap is not None
 
+    @property
+    def idle(self) -> bool:
+        """Whether the next byte is expected to start a frame."""
+        return not self._buffer and self._gap is None and not self.lost
+
     def feed(self, data: bytes) -> list[Frame | Gap]:
         """Take more bytes of the stream; return what they complete, in order."""
         found: list[Frame | Gap] = []
@@ -269,6 +277,8 @@ class FrameReader:
                 item = self._readFrame() if self._gap is None else self._skip(*self._gap)
                 if item is not None:
                     found.append(item)
+                    if self._relative:
+                        self._offset = 0
         except _More:
             return found
 

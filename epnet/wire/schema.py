@@ -112,7 +112,7 @@ def _build(cls: _Class, label: str) -> _Class:
 
     built: Any = attrs.frozen(cls, kw_only=True, repr=False, field_transformer=connect)
     names = [each.name for each in attrs.fields(built) if each.init]
-    built._names = tuple(sorted(names, key=lambda name: name in ("unknown", "extensions")))
+    built.names = tuple(sorted(names, key=lambda name: name in ("unknown", "extensions")))
     built._byId = {row.id: row for row in rows}
     built.fields = tuple(rows)
     built.required = tuple(row for row in rows if row.required)
@@ -138,7 +138,7 @@ def _unchecked(cls: Any) -> Any:
     def become(self: Any) -> None:
         self.__class__ = cls
 
-    slots = [*cls._names, ("wire", Any, None)]
+    slots = [*cls.names, ("wire", Any, None)]
     methods = {
         "__post_init__": become,
         "__setattr__": object.__setattr__,
@@ -165,8 +165,8 @@ def message(typeId: int, label: str) -> Callable[[_Class], _Class]:
     typeId: the message type, 0x01000000 to 0xFFFFFFFF.
     label: what paths in diagnostics start with.
 
-    Raises `UsageError` for a type id that is reserved or out of range, and for two fields with
-    the same id.
+    Raises `UsageError` for a type id that is reserved or out of range, for two fields with the
+    same id, and for one with a name that `Message` uses.
     """
     if not shortest.isUnsigned(typeId, 32) or typeId <= MAX_RESERVED_TYPE:
         raise UsageError(
@@ -175,6 +175,9 @@ def message(typeId: int, label: str) -> Callable[[_Class], _Class]:
         )
 
     def decorate(cls: _Class) -> _Class:
+        for name in vars(cls).get("__annotations__", ()):
+            if hasattr(Message, name):
+                raise UsageError(f"{cls.__name__}: every message has something called '{name}'")
         built = _build(cls, label)
         built.typeId = typeId  # type: ignore[attr-defined]
         return built
@@ -231,7 +234,7 @@ class Message:
     fields: ClassVar[tuple[Field, ...]]
     required: ClassVar[tuple[Field, ...]]
     _byId: ClassVar[dict[int, Field]]
-    _names: ClassVar[tuple[str, ...]]
+    names: ClassVar[tuple[str, ...]]
     unchecked: ClassVar[Callable[..., Any]]
     content: ClassVar[attrgetter[tuple[Any, ...]]]
     writers: ClassVar[tuple[tuple[bytes, Callable[[Any], bytes]], ...]]
@@ -289,7 +292,7 @@ class Message:
 
         What had come in `unknown` for a changed field is gone.  Raises as the constructor.
         """
-        values = {name: getattr(self, name) for name in self._names}
+        values = {name: getattr(self, name) for name in self.names}
         changed = {
             row.id
             for row in self._byId.values()
@@ -300,7 +303,7 @@ class Message:
 
     def __repr__(self) -> str:
         parts = []
-        for name in self._names:
+        for name in self.names:
             value = getattr(self, name)
             if value is not None and value is not _NOTHING:
                 shown = dict(value) if isinstance(value, MappingProxyType) else value
@@ -316,7 +319,7 @@ class Message:
     ) -> Self:
         """Make a message of values that the decoder has made and checked."""
         made: Self = cls.unchecked(
-            *map(values.get, cls._names[: len(cls.fields)]),
+            *map(values.get, cls.names[: len(cls.fields)]),
             MappingProxyType(unknown) if unknown else _NOTHING,
             MappingProxyType(extensions) if extensions else _NOTHING,
         )

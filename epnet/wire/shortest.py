@@ -60,7 +60,7 @@ def plainNumber(value: float) -> bytes:
 
 
 class _Memo(dict[float, bytes]):
-    """What `plainNumber` makes of the numbers that were written last; all of one type.
+    """What `plainNumber` makes of the numbers that were written of late; all of one type.
 
     Most numbers of a message are those of the one before: limits, shares, resistances.
     """
@@ -83,7 +83,9 @@ _floats = _Memo()  # by themselves, as 1 and 1.0 are equal
 
 def number(value: float) -> bytes:
     """The same as `plainNumber`, and faster."""
-    return _floats[value] if type(value) is float else _integers[value]
+    if type(value) is float:
+        return _floats[value]
+    return _integers[value] if isinstance(value, int) else plainNumber(value)
 
 
 def integer(value: int) -> bytes:

@@ -21,7 +21,7 @@ with atheris.import_hook.HookManager({"epnet"}, UNWATCHED, True, trace_dataflow=
     from epnet.wire import Message, field, message, register, registerField
     from epnet.wire import SupplyParameters as Extended
     from epnet.wire.kinds import BINARY, FLAG, TIMESTAMP
-    from tests.fuzz.seeds import dictionary, payloads, streams
+    from tests.fuzz.seeds import changes, dictionary, payloads, streams
     from tests.fuzz.targets import TARGETS
 
 FOLDER = Path("build/fuzz")
@@ -48,7 +48,7 @@ def prepare(target: str) -> list[str]:
     """Write the seeds and the dictionary; return the options that name them."""
     corpus = FOLDER / target
     corpus.mkdir(parents=True, exist_ok=True)
-    for data in streams() if target == "stream" else payloads():
+    for data in {"stream": streams, "alike": changes}.get(target, payloads)():
         (corpus / hashlib.sha1(data).hexdigest()).write_bytes(data)
     words = FOLDER / "dictionary"
     escaped = ("".join(f"\\x{byte:02x}" for byte in word) for word in dictionary())

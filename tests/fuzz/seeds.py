@@ -135,6 +135,15 @@ def payloads() -> list[bytes]:
     return found
 
 
+def changes() -> list[bytes]:
+    """For the target `alike`: payloads of which no byte is changed, and some numbers are."""
+    changed = []
+    for data in payloads():
+        places = [at for at, byte in enumerate(data[1:]) if byte in (0xF9, 0xFA, 0xFB, 0x19)]
+        changed += [bytes(5) + data] + [bytes([at + 2, 1, 0, 0, 0]) + data for at in places]
+    return changed
+
+
 def dictionary() -> list[bytes]:
     """Bytes that mean something: frame starts, heads, ids of types, fields and value types."""
     classes = registeredMessages()

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from epnet.wire import (
+    Decoded,
     Diagnostic,
     Frame,
     FrameReader,
     Gap,
     Message,
+    MessageReader,
     Severity,
     UnknownMessage,
     codec,
@@ -28,6 +30,7 @@ from epnet.wire import (
     registeredMessages,
 )
 from epnet.wire.annotate import ROW, annotate
+from epnet.wire.codec import plainPayload
 from epnet.wire.compounds import IsolationKind, MixKind, PricesKind
 from epnet.wire.frameform import encodeForm, frameForm
 from epnet.wire.kinds import Timestamp
@@ -78,6 +81,9 @@ def payload(data: bytes) -> None:
         assert decoded.voidsConsent and decoded.diagnostics, decoded
         return
     written = encode(message)
+    if messageClass(frame.typeId) is not None:
+        plain = encodeFrame(message.typeId, plainPayload(message))
+        assert plain == written, f"{message}: {written.hex()}\nplainly: {plain.hex()}"
     again = decode(written)
     assert again.message == message, f"{message}\nencoded again: {again.message}"
     assert again.voidsConsent == decoded.voidsConsent, f"{decoded}\nencoded again: {again}"
@@ -121,6 +127,31 @@ def form(data: bytes) -> None:
     again = decode(encodeForm(read))
     assert again.message == first.message, f"{first.message}\nin JSON: {again.message}"
     assert again.frame is not None and again.frame.headers == frame.headers
+
+
+def alike(data: bytes) -> None:
+    """A `MessageReader` that has read a frame finds what is in another one of its length.
+
+    The other one has four bytes changed at the place that the first byte says.
+    """
+    at, change, rest = int.from_bytes(data[:1], "big"), data[1:5], data[5:]
+    first = frameAround(rest)
+    content = bytearray(first.payload or b"")
+    for place, byte in enumerate(change, at):
+        if place < len(content):
+            content[place] ^= byte
+    pieces = [
+        encodeFrame(first.typeId, payload, first.headers)
+        for payload in (first.payload, bytes(content), first.payload)
+    ]
+    reader = MessageReader()
+    for piece in pieces:
+        [found] = reader.feed(piece)
+        assert isinstance(found, Decoded), found
+        assert found.frame is not None
+        # By its text, which tells 1 from 1.0 and 0.0 from -0.0.
+        plain = decodeFrame(_read([piece], strict=False)[0])
+        assert repr(found) == repr(plain), f"{found}\nplainly: {plain}"
 
 
 def frameAround(data: bytes) -> Frame:
@@ -171,5 +202,5 @@ def _fieldsOf(frame: Frame) -> dict[int | bytes, Item]:
 
 
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
-    target.__name__: target for target in (stream, payload, modes, form)
+    target.__name__: target for target in (stream, payload, modes, form, alike)
 }

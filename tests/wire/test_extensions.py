@@ -106,6 +106,13 @@ class MessageTests(ExtensionCase):
         error = self.assertRaises(UsageError, message(0x01000043, "mine"), Mine)
         self.assertIn("Mine: two fields have the same id", str(error))
 
+    def test_M5_aFieldCalledAsSomethingOfEveryMessage(self) -> None:
+        class Mine(Message):
+            wire: Number = field(0x00, POWER, "Wire", default=None)  # type: ignore[assignment]
+
+        error = self.assertRaises(UsageError, message(0x01000043, "mine"), Mine)
+        self.assertIn("Mine: every message has something called 'wire'", str(error))
+
 
 class FieldTests(ExtensionCase):
     """Own fields of existing messages."""

@@ -21,6 +21,10 @@ class SeedTests(SynchronousTestCase):
             targets.modes(data)
             targets.form(data)
 
+    def test_changes(self) -> None:
+        for data in seeds.changes():
+            targets.alike(data)
+
 
 class Berlin(tzinfo):
     """The time zone in the night in which its clocks were put back from 3:00 to 2:00."""

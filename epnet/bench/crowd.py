@@ -1,0 +1,235 @@
+"""The role of many devices in one process, each so light that it is not what limits.
+
+A device here is a TLS socket of the standard library and frames that are ready but for the time in
+them.  It judges nothing that it hears; it counts.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import ssl
+import struct
+import sys
+import time
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from epnet.bench.processes import LOOPBACK, deviceFiles, deviceName
+from epnet.wire import (
+    Bounds,
+    Isolation,
+    IsolationState,
+    Message,
+    Price,
+    SessionParameters,
+    Source,
+    SupplyParameters,
+    encode,
+)
+from epnet.wire.frames import MAGIC
+
+ADDRESSES: Final = 16 if sys.platform == "linux" else 1
+"""From how many addresses connections come: elsewhere loopback has one only."""
+PATIENCE: Final = 40.0
+"""How long devices may take to connect, in s."""
+STAMP: Final = 4503599627370497.5
+"""Stands for the time in a message: a number that takes eight bytes, as the time does."""
+
+_DOUBLE: Final = struct.Struct(">d")
+_RECORD: Final = 16384
+_PAUSE_SECONDS: Final = 0.001
+_REVERSED: Final = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Template:
+    """A frame with the time of its sending in it.
+
+    message: what it says, with `STAMP` in one field.
+    """
+
+    def __init__(self, message: Message) -> None:
+        self._before, self._after = encode(message).split(_DOUBLE.pack(STAMP))
+
+    def at(self, now: float) -> bytes:
+        """The frame as sent at that time."""
+        return b"".join((self._before, _DOUBLE.pack(now), self._after))
+
+
+OFFER: Final = Template(
+    SupplyParameters(
+        voltage_limit=Bounds(200, 1000),
+        current_limit=Bounds(0, 32.5),
+        power_limit=11_000,
+        power_mix={Source.WIND: 70, Source.LOCAL_SOLAR: 30},
+        energy_prices=[Price(datetime(2026, 1, 1, tzinfo=UTC), 0.25, "EUR")],
+        voltage=750.5,
+        current=STAMP,
+        isolation=Isolation(IsolationState.OK, 1000, 1000),
+    )
+)
+"""What devices say: every field, and one of them differs each time."""
+
+
+class Device:
+    """One connection, from the dialling on.
+
+    took: how long it took until the server said something, in s; None before that.
+    """
+
+    def __init__(self, connection: ssl.SSLSocket, greeting: bytes) -> None:
+        self.took: float | None = None
+        self._socket = connection
+        self._greeting = greeting
+        self._began = time.monotonic()
+
+    def fileno(self) -> int:
+        """For selectors."""
+        return self._socket.fileno()
+
+    def proceed(self) -> None:
+        """Go on with the handshake, then greet, then wait for a word."""
+        try:
+            if self._greeting or self._socket.version() is None:
+                self._socket.do_handshake()
+                if self._greeting:
+                    self._socket.send(self._greeting)
+                    self._greeting = b""
+            if self.hear():
+                self.took = time.monotonic() - self._began
+        except _REVERSED:
+            pass
+
+    def say(self, frame: bytes) -> bool:
+        """Send a frame; False where the server does not read."""
+        try:
+            self._socket.send(frame)
+        except _REVERSED:
+            return False
+        return True
+
+    def hear(self) -> bytes:
+        """What has arrived, nothing yet perhaps; raises OSError where the connection is gone."""
+        try:
+            data = self._socket.recv(_RECORD)
+        except _REVERSED:
+            return b""
+        if not data:
+            raise ConnectionError("closed by the server")
+        return data
+
+    def close(self) -> None:
+        """Be gone."""
+        self._socket.close()
+
+
+class Crowd:
+    """So many devices of the household."""
+
+    def __init__(self, reactor: object, folder: Path) -> None:
+        self._folder = folder
+        self._contexts: dict[Path, ssl.SSLContext] = {}
+        self._devices: dict[Device, None] = {}
+        self._selector = selectors.DefaultSelector()
+
+    # Commands
+
+    def connect(self, port: int, first: int, count: int, atOnce: int, greet: bool) -> list[float]:
+        """Connect devices `first` and on, so many at once; answers how long each took, in s.
+
+        greet: whether they say who they are, as EP does.
+        """
+        numbers = iter(range(first, first + count))
+        waiting: set[Device] = set()
+        took: list[float] = []
+        until = time.monotonic() + PATIENCE
+        while len(took) < count:
+            for number in islice(numbers, atOnce - len(waiting)):
+                waiting.add(self._dial(port, number, greet))
+            for device in self._ready(0.1):
+                device.proceed() if device in waiting else self._hear(device)
+            shown = {device for device in waiting if device.took is not None}
+            waiting -= shown
+            took += [device.took for device in shown if device.took is not None]
+            if time.monotonic() > until:
+                raise TimeoutError(f"{count - len(took)} devices did not connect")
+        return took
+
+    def run(self, seconds: float, hertz: float) -> dict[str, int]:
+        """Let every device send so often, evenly spread; answers what was sent and received."""
+        order = list(self._devices)
+        pace = hertz * len(order)
+        began = time.monotonic()
+        done = {"sent": 0, "received": 0, "lost": 0}
+        turn = 0
+        while (now := time.monotonic()) - began < seconds:
+            while turn < (now - began) * pace:
+                device = order[turn % len(order)]
+                done["sent"] += device in self._devices and device.say(OFFER.at(now))
+                turn += 1
+            done["received"] += self._hearAll()
+        done["lost"] = len(order) - len(self._devices)
+        return done
+
+    def flood(self, seconds: float) -> dict[str, int]:
+        """Let every device send as fast as the server reads; answers as `run` does."""
+        began = time.monotonic()
+        done = {"sent": 0, "received": 0, "lost": 0}
+        before = len(self._devices)
+        while (now := time.monotonic()) - began < seconds:
+            for device in tuple(self._devices):
+                done["sent"] += device.say(OFFER.at(now))
+            done["received"] += self._hearAll()
+        done["lost"] = before - len(self._devices)
+        return done
+
+    def hangUp(self) -> None:
+        """Leave without a word."""
+        for device in tuple(self._devices):
+            self._drop(device)
+
+    # Connections
+
+    def _dial(self, port: int, number: int, greet: bool) -> Device:
+        files = deviceFiles(self._folder, number)
+        context = self._contexts.get(files.certificate)
+        if context is None:
+            context = self._contexts[files.certificate] = ssl.create_default_context(
+                cafile=files.authority
+            )
+            context.load_cert_chain(files.certificate, files.key)
+            context.check_hostname = False  # devices expect an identity
+        source = (f"127.0.0.{2 + number % ADDRESSES}", 0) if ADDRESSES > 1 else None
+        plain = socket.create_connection((LOOPBACK, port), PATIENCE, source)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        plain.setblocking(False)
+        greeting = encode(SessionParameters(identity=deviceName(number))) if greet else b""
+        tls = context.wrap_socket(plain, do_handshake_on_connect=False)
+        device = Device(tls, greeting)
+        self._devices[device] = None
+        self._selector.register(device, selectors.EVENT_READ)
+        device.proceed()
+        return device
+
+    def _hearAll(self) -> int:
+        """How many frames have arrived."""
+        return sum(self._hear(device).count(MAGIC) for device in self._ready(_PAUSE_SECONDS))
+
+    def _ready(self, seconds: float) -> list[Device]:
+        """Those with something to read, now or within so many s."""
+        events = self._selector.select(seconds)
+        return [key.fileobj for key, _ in events]  # type: ignore[misc]  # as registered in _dial
+
+    def _hear(self, device: Device) -> bytes:
+        try:
+            return device.hear()
+        except OSError:
+            self._drop(device)
+            return b""
+
+    def _drop(self, device: Device) -> None:
+        del self._devices[device]
+        self._selector.unregister(device)
+        device.close()

@@ -1,0 +1,49 @@
+"""What a message in and one out cost a server: the whole stack, against Twisted's TLS alone.
+
+Measured on the server's own processor clock: a slow client cannot flatter it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from epnet.bench.frame import Row, inTurn
+from epnet.bench.processes import Worker, WorkerFailed, household
+from epnet.bench.watch import HERTZ, ROOMY
+
+DEVICES: Final = 500
+"""How many devices there are unless told otherwise."""
+FEWER: Final = 20
+"""How many times fewer devices the other measurement has."""
+WARM_SECONDS: Final = 2.0
+SECONDS: Final = 4.0
+
+
+def run(rounds: int, devices: int) -> Iterator[Row]:
+    """Measure with many devices, and with few."""
+    with household(devices) as folder:
+        few = max(1, devices // FEWER)
+        ours, bare, oursFew = inTurn(
+            rounds,
+            lambda: _cost(folder, "Ports", devices),
+            lambda: _cost(folder, "Echo", devices),
+            lambda: _cost(folder, "Ports", few),
+        )
+    yield Row(f"CPU per message in and out, {devices} devices", "µs", ours, "TLS echo", bare, 1.25)
+    yield Row(f"the same, against {few} devices", "µs", ours, f"{few} devices", oursFew, 1.0)
+
+
+def _cost(folder: Path, role: str, devices: int) -> float:
+    """µs of the server's processor time for a message in and one out."""
+    with Worker(role, folder) as server, Worker("Crowd", folder) as crowd:
+        port = server.ask("listen", ROOMY)
+        crowd.ask("connect", port, 0, devices, 64, role != "Echo")
+        crowd.ask("run", WARM_SECONDS, HERTZ)
+        before: float = server.ask("cpuSeconds")
+        done: dict[str, int] = crowd.ask("run", SECONDS, HERTZ)
+        after: float = server.ask("cpuSeconds")
+    if done["lost"]:
+        raise WorkerFailed(f"{done['lost']} devices lost their connection")
+    return (after - before) / (done["sent"] + done["received"]) * 2e6

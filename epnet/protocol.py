@@ -34,7 +34,7 @@ from epnet.lifecycle import (
     Write,
 )
 from epnet.session import Session
-from epnet.sockets import Acknowledgements, outgoingOf, sendPromptly
+from epnet.sockets import Acknowledgements, beneath, outgoingOf, sendPromptly
 from epnet.story import tellEnded, tellOpened
 from epnet.wire import DemandParameters, Message, SessionParameters, SupplyParameters
 
@@ -195,8 +195,7 @@ class EPProtocol(Protocol):
 
     def connectionMade(self) -> None:
         """A connection; TLS is still to come."""
-        # Beneath TLS; a transport for tests may have none.
-        self._socket = getattr(self.transport, "transport", None)
+        self._socket = beneath(self.transport)
         sendPromptly(self._socket)
         peer = self.transport.getPeer()
         self.address, self.origin = addressText(peer), originOf(peer)

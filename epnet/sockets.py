@@ -66,6 +66,12 @@ class Acknowledgements:
         return self._since
 
 
+def beneath(tls: object) -> object:
+    """The transport beneath a TLS protocol; None where there is none."""
+    transport = getattr(tls, "transport", None)
+    return getattr(transport, "original", transport)
+
+
 def sendPromptly(transport: object) -> None:
     """Let data leave at once, and let next to nothing wait; whatever is no TCP stays as it is."""
     if isinstance(transport, Connection):

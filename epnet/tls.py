@@ -31,10 +31,11 @@ from service_identity.hazmat import (
     IPAddressPattern,
     verify_service_identity,
 )
-from twisted.internet.endpoints import wrapClientTLS
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IOpenSSLClientConnectionCreator,
     IOpenSSLServerConnectionCreator,
+    IProtocol,
     IProtocolFactory,
     IReactorTime,
     IStreamClientEndpoint,
@@ -55,6 +56,7 @@ from epnet.identity import (
 )
 from epnet.interfaces import ITrust
 from epnet.pem import readCertificates, readPrivateKey
+from epnet.prompt import PromptTLSFactory
 
 if TYPE_CHECKING:
     from epnet.trust.keylog import KeyLog
@@ -115,7 +117,10 @@ class Trust:
 
     ownIdentity: what our own certificate says.
     policy: whom we believe.
+    tlsFactory: makes the TLS of connections: prompt, or Twisted's own (`TLSMemoryBIOFactory`).
     """
+
+    tlsFactory: type[TLSMemoryBIOFactory] = PromptTLSFactory
 
     def __init__(
         self, credentials: Credentials, policy: Policy, keyLog: KeyLog | None = None
@@ -162,7 +167,7 @@ class Trust:
 
         clock: None for the reactor; it decides when collected writes leave.
         """
-        return TLSMemoryBIOFactory(_ConnectionMaker(self._contextFor), False, wrapped, clock)
+        return self.tlsFactory(_ConnectionMaker(self._contextFor), False, wrapped, clock)
 
     def clientFactory(
         self,
@@ -175,7 +180,7 @@ class Trust:
 
         hostname, clock: see `clientEndpoint` and `serverFactory`.
         """
-        return TLSMemoryBIOFactory(self._dialler(hostname), True, wrapped, clock)
+        return self.tlsFactory(self._dialler(hostname), True, wrapped, clock)
 
     def clientEndpoint(
         self,
@@ -193,7 +198,8 @@ class Trust:
 
         Raises `UsageError` if it is neither a DNS name nor an IP address.
         """
-        return wrapClientTLS(self._dialler(hostname), endpoint, clock)
+        maker = self._dialler(hostname)
+        return _TLSEndpoint(endpoint, lambda each: self.tlsFactory(maker, True, each, clock))
 
     def authenticate(
         self, parameters: SessionParameters, transport: ITransport, *, expected: str | None
@@ -305,6 +311,23 @@ class _ConnectionMaker:
         if self._host is not None and self._host.serverName is not None:
             connection.set_tlsext_host_name(self._host.serverName)
         return connection
+
+
+@implementer(IStreamClientEndpoint)
+@attrs.frozen
+class _TLSEndpoint:
+    """Dials an endpoint and puts TLS on top."""
+
+    _endpoint: IStreamClientEndpoint
+    _wrap: Callable[[IProtocolFactory], TLSMemoryBIOFactory]
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        def unwrapped(tls: IProtocol) -> IProtocol:
+            assert isinstance(tls, TLSMemoryBIOProtocol)
+            inner: IProtocol = tls.wrappedProtocol
+            return inner
+
+        return self._endpoint.connect(self._wrap(protocolFactory)).addCallback(unwrapped)
 
 
 @attrs.frozen

@@ -26,6 +26,7 @@ FLOORS: list[set[str]] = [
         "tls",
         "trust",
         "pki",
+        "prompt",
         "protocol",
         "factory",
         "endpoints",

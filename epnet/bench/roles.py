@@ -15,6 +15,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IHandshakeListener, IProtocolFactory
 from twisted.internet.protocol import Factory, Protocol
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from epnet.bench.frame import quantile
@@ -70,12 +71,20 @@ class _Echo(Protocol):
         self.transport.write(data)
 
 
-class Echo(_Server):
-    """Twisted's TLS as it comes, with the bytes sent back and nothing else."""
+class PromptEcho(_Server):
+    """The TLS of sessions, with the bytes sent back and nothing else."""
 
     def listen(self, limits: dict[str, int]) -> int:
         """Listen on a free port; there are no limits."""
         return self._listen(self._trust.serverFactory(Factory.forProtocol(_Echo)))
+
+
+class Echo(PromptEcho):
+    """The same with Twisted's TLS as it comes."""
+
+    def __init__(self, reactor: Any, folder: Path) -> None:
+        super().__init__(reactor, folder)
+        self._trust.tlsFactory = TLSMemoryBIOFactory
 
 
 class _EPServer(_Server):

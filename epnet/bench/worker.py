@@ -18,11 +18,11 @@ from twisted.python.failure import Failure
 
 from epnet.bench.attackers import Attackers
 from epnet.bench.crowd import Crowd
-from epnet.bench.roles import Echo, Listening, Ports, Routing
+from epnet.bench.roles import Echo, Listening, Ports, PromptEcho, Routing
 from epnet.clock import steadyReactor
 
 ROLES: Final[dict[str, Callable[[Any, Path], object]]] = {
-    role.__name__: role for role in (Attackers, Crowd, Echo, Listening, Ports, Routing)
+    role.__name__: role for role in (Attackers, Crowd, Echo, Listening, Ports, PromptEcho, Routing)
 }
 
 

@@ -1,0 +1,266 @@
+"""The prompt way for bytes beside the plain one: the same, only sooner."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from pathlib import Path
+from typing import ClassVar
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
+from twisted.internet.tcp import Server
+from twisted.internet.testing import MemoryReactor, StringTransport
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from epnet.prompt import PromptTLSFactory, PromptTransport, Records
+from epnet.sockets import sendPromptly
+from epnet.testing import issueTrusts
+from epnet.tls import Trust
+from tests.test_sockets import Publisher
+from tests.tlscase import Recorder
+
+PIECE = b"p" * 1500
+
+
+class TransportTests(SynchronousTestCase):
+    """A prompt transport on a loopback socket, with the reactor's calls made by hand."""
+
+    def setUp(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self.peer = socket.create_connection(listening.getsockname())
+            ours, address = listening.accept()
+        ours.setblocking(False)
+        self.peer.settimeout(5)
+        self.addCleanup(self.peer.close)
+        self.addCleanup(ours.close)
+        self.reactor = MemoryReactor()
+        self.result: object = None
+        self.below = Server(ours, Protocol(), address, None, 1, self.reactor)
+        sendPromptly(self.below)
+        self.transport = PromptTransport(self.below)
+        self.publisher = Publisher()
+        self.transport.registerProducer(self.publisher, True)
+
+    def fill(self) -> bytes:
+        """Write until something waits; gives all that was written."""
+        for count in range(1, 10_000):
+            self.transport.write(PIECE)
+            if self.publisher.paused:
+                return PIECE * count
+        self.fail("the system takes everything")
+
+    def drain(self, length: int) -> bytes:
+        """Read so much, and let the transport below write whenever it wants to."""
+        received = b""
+        while len(received) < length:
+            received += self.peer.recv(4096)
+            if self.below in self.reactor.getWriters():
+                self.result = self.below.doWrite()
+        return received
+
+    def test_whatTheSystemTakesLeavesAtOnce(self) -> None:
+        self.transport.writeSequence([b"su", b"pply"])
+        self.assertEqual(self.peer.recv(10), b"supply")
+        self.assertEqual(self.reactor.getWriters(), [])
+
+    def test_theRestIsSentInOrderAndThePublisherPausedSoLong(self) -> None:
+        written = self.fill()
+        self.transport.write(b"last")
+        self.assertEqual(self.drain(len(written) + 4), written + b"last")
+        self.assertFalse(self.publisher.paused)
+        self.assertEqual(self.reactor.getWriters(), [])
+
+    def test_aPieceTakenInPartIsSentWhole(self) -> None:
+        piece = bytes(range(256)) * 1000
+        self.transport.write(piece)
+        self.assertTrue(self.publisher.paused)
+        self.assertEqual(self.drain(len(piece)), piece)
+
+    def test_afterThatItIsPromptAgain(self) -> None:
+        self.drain(len(self.fill()))
+        self.transport.write(b"supply")
+        self.assertEqual(self.peer.recv(10), b"supply")
+        self.assertEqual(self.reactor.getWriters(), [])
+
+    def test_itClosesOnceTheRestIsSent(self) -> None:
+        written = self.fill()
+        self.transport.loseConnection()
+        self.assertEqual(self.drain(len(written)), written)
+        self.assertIsInstance(self.result, ConnectionDone)
+
+    def test_whoComesLateIsPaused(self) -> None:
+        self.fill()
+        self.transport.unregisterProducer()
+        late = Publisher()
+        self.transport.registerProducer(late, True)
+        self.assertTrue(late.paused)
+
+    def test_nobodyIsResumedAfterItLeft(self) -> None:
+        written = self.fill()
+        self.transport.unregisterProducer()
+        self.drain(len(written))
+        self.assertTrue(self.publisher.paused)
+
+    def test_aBrokenConnectionIsForTheTransportBelowToFind(self) -> None:
+        self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.peer.close()
+        self.transport.write(b"supply")
+        self.assertEqual(self.reactor.getWriters(), [self.below])
+        self.assertIsInstance(self.below.doWrite(), Exception)
+
+    def test_nothingIsWrittenOnceItIsGone(self) -> None:
+        self.below.connectionLost(Failure(ConnectionDone()))
+        self.transport.write(b"supply")
+        self.assertEqual(self.reactor.getWriters(), [])
+
+
+def record(content: bytes, kind: int = 23) -> bytes:
+    """A record of TLS."""
+    return bytes([kind, 3, 3, *len(content).to_bytes(2, "big")]) + content
+
+
+CONTENTS = st.recursive(
+    st.binary(max_size=60),
+    lambda inner: st.lists(inner.map(record), max_size=3).map(b"".join),
+    max_leaves=5,
+)
+"""What a record may hold: anything, and above all what looks like records."""
+
+
+class RecordsTests(SynchronousTestCase):
+    @given(st.lists(st.tuples(CONTENTS, st.sampled_from([22, 23])), max_size=4), st.data())
+    def test_oneWholeRecordIsOneWholeRecord(
+        self, contents: list[tuple[bytes, int]], data: st.DataObject
+    ) -> None:
+        whole = [record(content, kind) for content, kind in contents]
+        stream = b"".join(whole)
+        bounds = [0]
+        for each in whole:
+            bounds.append(bounds[-1] + len(each))
+        # Half of the cuts are where records end, or just would if their contents were some.
+        places = st.one_of(st.sampled_from(bounds), st.integers(0, len(stream)))
+        looks = [at for at in range(len(stream)) if stream.startswith(b"\x17\3\3", at)]
+        if looks:
+            places = st.one_of(places, st.sampled_from(looks))
+        cuts = [0, *sorted(data.draw(st.sets(places))), len(stream)]
+        records = Records()
+        for start, end in itertools.pairwise(cuts):
+            piece = stream[start:end]
+            expected = (start, end) in itertools.pairwise(bounds)
+            expected = expected and piece[0] == 23 and len(piece) > 29
+            self.assertEqual(records.follow(piece), expected, (start, end))
+
+
+class End:
+    """One end of a TLS connection in memory; what it sends waits in its transport."""
+
+    def __init__(self, factory: TLSMemoryBIOFactory, clock: Clock) -> None:
+        self.clock = clock
+        self.tls: TLSMemoryBIOProtocol = factory.buildProtocol(None)
+        self.recorder: Recorder = self.tls.wrappedProtocol
+        self.transport = StringTransport()
+        self.tls.makeConnection(self.transport)
+
+    def take(self) -> bytes:
+        """What it sends now."""
+        self.clock.advance(0)
+        data = self.transport.value()
+        self.transport.clear()
+        return data
+
+    def endIfItWants(self) -> None:
+        """Lose the connection where it asked for that."""
+        if self.tls.connected and (self.transport.disconnecting or self.transport.disconnected):
+            aborted = self.transport.disconnected
+            self.tls.connectionLost(Failure(ConnectionAborted() if aborted else ConnectionDone()))
+
+
+def carry(source: End, target: End, sizes: list[int], spoil: bool = False) -> None:
+    """Bring what one end sends to the other in pieces; one bit of the first record may be wrong."""
+    data = bytearray(source.take())
+    if spoil and data:
+        data[5] ^= 1
+    at = number = 0
+    while at < len(data) and target.tls.connected and not target.transport.disconnecting:
+        size = sizes[number % len(sizes)]
+        target.tls.dataReceived(bytes(data[at : at + size]))
+        at, number = at + size, number + 1
+
+
+WORDS = st.one_of(
+    st.tuples(st.just("write"), st.booleans(), st.integers(1, 20_000)),
+    st.tuples(st.just("carry"), st.booleans(), st.lists(st.integers(1, 3000), max_size=3)),
+    st.tuples(st.just("spoil"), st.booleans(), st.lists(st.integers(1, 3000), max_size=3)),
+    st.tuples(st.just("close"), st.booleans(), st.none()),
+    st.tuples(st.just("abort"), st.booleans(), st.none()),
+)
+"""What happens, at the client or on its way to the server (True), or the other way around."""
+
+
+class LikenessTests(SynchronousTestCase):
+    """The same story told with Twisted's TLS and with the prompt one at either end."""
+
+    trusts: ClassVar[dict[str, Trust]]
+
+    def setUp(self) -> None:
+        self.trusts = issueTrusts(Path(self.mktemp()), "device", "router")
+
+    def story(
+        self,
+        steps: list[tuple[str, bool, object]],
+        client: type[TLSMemoryBIOFactory],
+        server: type[TLSMemoryBIOFactory],
+    ) -> list[object]:
+        """What both ends see of it."""
+        clock = Clock()
+        wrapped = Factory.forProtocol(Recorder)
+        self.trusts["device"].tlsFactory, self.trusts["router"].tlsFactory = client, server
+        ends = (
+            End(self.trusts["device"].clientFactory(wrapped, clock=clock), clock),
+            End(self.trusts["router"].serverFactory(wrapped, clock=clock), clock),
+        )
+        for what, isClient, argument in steps:
+            source, target = ends if isClient else ends[::-1]
+            if what == "write":
+                source.tls.write(bytes(argument))
+            elif what == "close":
+                source.tls.loseConnection()
+            elif what == "abort":
+                source.tls.abortConnection()
+            else:
+                carry(source, target, argument or [65536], what == "spoil")
+            clock.advance(0)  # the turn of the reactor that Twisted's TLS waits for
+        for _ in range(6):
+            for source, target in (ends, ends[::-1]):
+                carry(source, target, [65536])
+        for end in ends:
+            end.endIfItWants()
+        return [
+            (
+                end.recorder.handshaken,
+                end.recorder.received,
+                end.recorder.lost and end.recorder.words(),
+            )
+            for end in ends
+        ]
+
+    @settings(deadline=None)
+    @given(st.lists(WORDS, max_size=12))
+    @example([("carry", each % 2 == 0, [5, 1]) for each in range(6)])
+    @example([("write", True, 1), ("close", False, None)])
+    def test_prompt(self, steps: list[tuple[str, bool, object]]) -> None:
+        shaken = [("carry", each % 2 == 0, None) for each in range(4)]
+        for story in (steps, shaken + steps):
+            plain = self.story(story, TLSMemoryBIOFactory, TLSMemoryBIOFactory)
+            for factories in (
+                (PromptTLSFactory, PromptTLSFactory),
+                (PromptTLSFactory, TLSMemoryBIOFactory),
+                (TLSMemoryBIOFactory, PromptTLSFactory),
+            ):
+                self.assertEqual(self.story(story, *factories), plain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import socket
 from pathlib import Path
+from random import Random
 from typing import ClassVar
 
 from hypothesis import example, given, settings
@@ -77,7 +78,7 @@ class TransportTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getWriters(), [])
 
     def test_aPieceTakenInPartIsSentWhole(self) -> None:
-        piece = bytes(range(256)) * 1000
+        piece = Random(1).randbytes(256_000)
         self.transport.write(piece)
         self.assertTrue(self.publisher.paused)
         self.assertEqual(self.drain(len(piece)), piece)
@@ -155,6 +156,14 @@ class RecordsTests(SynchronousTestCase):
             expected = (start, end) in itertools.pairwise(bounds)
             expected = expected and piece[0] == 23 and len(piece) > 29
             self.assertEqual(records.follow(piece), expected, (start, end))
+
+    def test_whatLooksLikeARecordInsideAnotherIsNone(self) -> None:
+        inner = record(b"x" * 40)
+        outer = record(inner)
+        records = Records()
+        for piece, expected in ((outer[:3], False), (outer[3:5], False), (inner, False)):
+            self.assertEqual(records.follow(piece), expected)
+        self.assertTrue(records.follow(outer))
 
 
 class End:

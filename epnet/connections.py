@@ -192,23 +192,26 @@ class Connections(Service):
             self._pulse()
             self._pulsedAt = self.seconds()
 
-    def unreadSince(self) -> float:
+    def unreadSince(self, now: float) -> float:
         """How long bytes that are read now may have waited: since this time, in s.
 
         After a stall they are as old as the last pulse for all we know, and no fresh consent (S8).
         """
-        now = self.seconds()
         return now if now - self._pulsedAt < LATE_SWEEPS * SWEEP_SECONDS else self._pulsedAt
 
     def _pulse(self) -> None:
         now = self.seconds()
         self._guarded((), self.doorkeeper.advance, now)
-        for protocol in self:
+        for protocol in self._awake(now):
             self._guarded([protocol], protocol.advance, now)
         self.register.settle(now)
         self._guarded(self, self.node.advance, now)
-        for protocol in self:
+        for protocol in self._awake(now):
             self._guarded([protocol], protocol.publishIfDue, now)
+
+    def _awake(self, now: float) -> list[EPProtocol]:
+        """Those that may have something to do; most of thousands only wait for their peer."""
+        return [each for each in self._protocols if each.session.wakeAt <= now]
 
     def _guarded(
         self, endangered: Iterable[EPProtocol], call: Callable[[float], None], now: float

@@ -171,6 +171,11 @@ class MessageRate:
         """A message of that type arrived."""
         self._counts[typeId] += 1
 
+    @property
+    def countedUntil(self) -> float:
+        """When `tooFast` can say something new, in s."""
+        return self._since + 1.0
+
     def tooFast(self, now: float) -> int | None:
         """The type of which too many come, or None."""
         elapsed = now - self._since

@@ -212,8 +212,9 @@ class EPProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes from the peer."""
-        connections = self.factory.connections
-        self._carryOut(self.session.dataReceived(data, self._now(), connections.unreadSince()))
+        now = self._now()
+        unreadSince = self.factory.connections.unreadSince(now)
+        self._carryOut(self.session.dataReceived(data, now, unreadSince))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
@@ -248,7 +249,7 @@ class EPProtocol(Protocol):
     def _carryOut(self, effects: list[Effect]) -> None:
         """Carry effects out in the order they arose, also those that arise on the way."""
         self._effects.extend(effects)
-        if self._carrying:
+        if self._carrying or not self._effects:
             return
         self._carrying = True
         try:

@@ -41,7 +41,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import ClassVar, Final, TypeVar
+from math import inf
+from typing import ClassVar, Final, NamedTuple, TypeVar
 
 import attrs
 
@@ -82,8 +83,7 @@ M = TypeVar("M", bound=Message)
 Authenticate = Callable[[SessionParameters], Peer]
 
 
-@attrs.frozen
-class _Lease:
+class _Lease(NamedTuple):
     """The newest Supply or Demand: consent until it is too old; None where it was void."""
 
     message: Message | None
@@ -98,6 +98,7 @@ class Session:
         peer or raises `PeerError` with the reason.
     now: when the connection was made, in s.
     settings: times and limits.
+    wakeAt: before that time `advance` would find nothing to do, and nothing is due.
 
     Every method that takes an input returns the effects to carry out, in order.
     """
@@ -125,6 +126,7 @@ class Session:
         self._sentAt = now
         self._publishAt = now
         self._consentAt = now
+        self.wakeAt = -inf
 
     # What one may ask
 
@@ -204,13 +206,14 @@ class Session:
         # Never later than a period from now, however often somebody publishes in between.
         onGrid = max(self._publishAt + period, now + period / 2)
         self._publishAt = min(onGrid, now + period + SLACK)
-        return self._effects(now)
+        return self._resting(now)
 
     def setTransferring(self, ongoing: bool, now: float) -> list[Effect]:
         """Whether a transfer is ongoing: sets the pace and the patience."""
         if ongoing and not self._it.transferring:
             self._publishAt = min(self._publishAt, now + self.settings.publishInTransfer)
         self._it.transferring = ongoing
+        self.wakeAt = -inf
         if not ongoing and self._it.phase is Phase.DRAINING:
             self._lifecycle.drained()
         return self._effects(now)
@@ -254,14 +257,15 @@ class Session:
         silent = now + SLACK - self._sentAt >= self.settings.keepAlive
         if silent and self._it.phase in _ALIVE and not self.publishDue(now):
             self._it.write(Ping())
-        return self._effects(now)
+        return self._resting(now)
 
     # Frames and messages
 
     def _frameReceived(self, decoded: Decoded, now: float) -> None:
         assert decoded.frame is not None
         self._rate.count(decoded.frame.typeId)
-        self._deviates(decoded.diagnostics)
+        if decoded.diagnostics:
+            self._deviates(decoded.diagnostics)
         message = decoded.message
         if message is None:
             self._voidConsent(decoded.frame)
@@ -378,18 +382,40 @@ class Session:
 
     def _effects(self, now: float) -> list[Effect]:
         """Hand over what has been recorded since the last time, and note what it means."""
-        effects, self._it.effects = self._it.effects, []
-        if any(isinstance(effect, Write) for effect in effects):
-            self._sentAt = now
+        effects = self._it.effects
+        if effects:
+            self._it.effects = []
+            for effect in effects:
+                if type(effect) is Write:
+                    self._sentAt = now
         if self._it.phase is not self._phaseSeen:
             self._phaseSeen = self._it.phase
             self._phaseSince = now
+            self.wakeAt = -inf
+        return effects
+
+    def _resting(self, now: float) -> list[Effect]:
+        """As `_effects`; and note until when there is nothing to do but to listen.
+
+        That is so only of an open session without a transfer, and what arrives or is sent until
+        then only puts its deadlines off.
+        """
+        effects = self._effects(now)
+        if self._it.phase is Phase.OPEN and not self._it.transferring:
+            self.wakeAt = _ROUNDING + min(
+                self._publishAt - SLACK,
+                self._sentAt + self.settings.keepAlive - SLACK,
+                self._heardAt + self.settings.idleLoss,
+                self._rate.countedUntil,
+            )
         return effects
 
 
 _GREETINGS = frozenset({SessionParameters, Ping, SoftDisconnect})
 _CONSENTS = frozenset({SupplyParameters, DemandParameters})
-_ALIVE = frozenset({Phase.GREETING, Phase.OPEN, Phase.DRAINING})
+_ALIVE = (Phase.OPEN, Phase.DRAINING, Phase.GREETING)
+_ROUNDING = -1e-6
+"""So much earlier do we look: the sum of two times is not exact."""
 
 
 def _whoItIs(peer: Peer) -> tuple[str, str | None, str | None]:

@@ -73,8 +73,20 @@ class Reading:
 class IDevice(Interface):
     """What a device offers, wants and stores, and how it stops.
 
-    The four questions (`supply`, `demand`, `storage`, `reading`) are asked up to 20 times a second
-    and answer at once from what is known; they never block.
+    The contract; `epnet.testing.DeviceContract` tests it:
+
+    1. The four questions (`supply`, `demand`, `storage`, `reading`) are asked up to 20 times a
+       second and answer at once from what is known; they never block.
+    2. Power flows only by permission: none before the first `setLimits`, and never more than the
+       newest one allows.  A lower permission is followed within 100 ms.
+    3. A permission ends by itself: 100 ms after it expired nothing flows any more, without anyone
+       calling.  For real equipment the driver enforces that outside this process, since a process
+       that hangs cannot ramp anything down (wire-profile S12).
+    4. `shutDown` is the controlled shutdown (Framing §5.1): to zero within 100 ms, and the
+       contactor opens at near-zero current (1 % of the rating), at the latest after 500 ms,
+       whatever flows.  It is never refused, and harmless if nothing flows or if it comes twice.
+    5. What was permitted before a shutdown is worth nothing after it.  Only a new `setLimits` with
+       power above zero starts another transfer, from zero.
     """
 
     type = Attribute("What it is, for Session Parameters `type`: 'solar', 'vehicle', …")
@@ -97,16 +109,15 @@ class IDevice(Interface):
     def setLimits(limits: Limits) -> None:
         """Take the newest permission; it replaces the one before.
 
-        Called up to 50 times a second.  The device stays within it from now on: it follows a
-        lower limit at once, ramps up to a higher one, and ramps to zero by itself when the
-        permission expires without a newer one.
+        Called up to 150 times a second: upon each message and about every 20 ms.  The device
+        follows a lower limit at once, ramps up to a higher one, and ramps to zero by itself when
+        the permission expires without a newer one.
         """
 
     def shutDown(reason: str) -> None:
         """Run the controlled shutdown now: the transfer was lost or the peer left.
 
-        Ramp to zero within 100 ms and open the contactor at near-zero current, at the latest
-        after 500 ms.  A later `setLimits` with power above zero may start a new transfer.
+        reason: why, in an operator's words.
         """
 
 

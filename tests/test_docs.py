@@ -117,7 +117,7 @@ class ProgramTests(SynchronousTestCase):
             self.assertIn(verdict, done.stdout, done.stderr)
 
     def test_theProgramOfOnesOwnConnects(self) -> None:
-        [code] = codeIn(ROOT / "docs/howto/own-device.rst")
+        code, _ = codeIn(ROOT / "docs/howto/own-device.rst")
         folder = Path(self.mktemp()).absolute()
         ensureCertificate(folder, "car-2")
         ending = """
@@ -131,6 +131,18 @@ print(reactor.tcpClients[0][:2])
         printed = run(code.partition("if __name__")[0] + ending.format(folder=str(folder)), folder)
         self.assertEqual(printed.strip(), "('127.0.0.1', 56540)")
 
+    def test_theTestOfOnesOwnDevicePasses(self) -> None:
+        _, code = codeIn(ROOT / "docs/howto/own-device.rst")
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        ending = """
+import unittest
+
+result = unittest.main(exit=False).result
+print(result.wasSuccessful(), result.testsRun >= 10)
+"""
+        self.assertEqual(run(code + ending, folder).strip(), "True True")
+
 
 class CommandTests(SynchronousTestCase):
     def test_devicesAndUpstreamsInTheDocsCanBeParsed(self) -> None:
@@ -140,7 +152,7 @@ class CommandTests(SynchronousTestCase):
             for description in re.findall(r"--device ([a-z]+:[\w:=,.]+)", text):
                 parseDevice(description, Clock())
                 found += 1
-            for place in re.findall(r"--upstream ([a-z][\w.@:-]*)", text):
+            for place in re.findall(r"--(?:upstream|peer) ([a-z][\w.@:,\[\]-]*)", text):
                 Upstream.parse(place)
                 found += 1
         self.assertGreater(found, 2)

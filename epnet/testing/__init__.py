@@ -10,6 +10,8 @@ real TLS 1.3::
     pair.advance(1.0)
     pair.cut()
 
+`DeviceContract` tests whether a device keeps the contract of `epnet.interfaces.IDevice`.
+
 `Relay` stands between two programs on real sockets and misbehaves when told to: it delays, stalls,
 drops and cuts::
 
@@ -19,7 +21,8 @@ drops and cuts::
 """
 
 from epnet.testing.clock import VirtualClock
+from epnet.testing.contract import DeviceContract
 from epnet.testing.memory import MemoryPair, issueTrusts
 from epnet.testing.relay import Relay
 
-__all__ = ["MemoryPair", "Relay", "VirtualClock", "issueTrusts"]
+__all__ = ["DeviceContract", "MemoryPair", "Relay", "VirtualClock", "issueTrusts"]

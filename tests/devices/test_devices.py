@@ -40,8 +40,8 @@ SUPPLYING = ("solar", "battery", "grid")
 HOUR = 3600.0
 
 
-class ContractTests(SynchronousTestCase):
-    """What `IDevice` asks of every device."""
+class KindTests(SynchronousTestCase):
+    """What all kinds have in common, besides the contract."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -90,35 +90,6 @@ class ContractTests(SynchronousTestCase):
                 "grid": "grid",
             },
         )
-
-    def test_nothingFlowsWithoutPermission(self) -> None:
-        for kind in DEVICES:
-            device = self.make(kind)
-            self.clock.advance(5.0)
-            self.assertEqual(self.carried(device), 0.0)
-
-    def test_itFollowsALowerLimitWithin100ms(self) -> None:
-        for kind in DEVICES:
-            device = self.running(kind)
-            low_w = 0.1 * device.rating_w
-            device.setLimits(Limits(low_w, 0, 1e9) if kind in DRAWING else Limits(0, low_w, 1e9))
-            self.clock.advance(0.1)
-            self.assertAlmostEqual(self.carried(device), low_w, places=3)
-
-    def test_itEndsByItselfWhenThePermissionExpires(self) -> None:
-        for kind in DEVICES:
-            device = self.running(kind)
-            self.clock.advance(98.1)
-            self.assertAlmostEqual(self.carried(device), 0.0)
-
-    def test_shutDownTakesAtMost100msAndOpensTheContactor(self) -> None:
-        for kind in DEVICES:
-            device = self.running(kind)
-            device.shutDown("lost")
-            self.assertGreater(self.carried(device), 0.0)
-            self.clock.advance(0.1)
-            self.assertEqual(self.carried(device), 0.0)
-            self.assertFalse(device.stage.isClosed)
 
     def test_afterShutDownOnlyPowerAboveZeroStartsANewTransfer(self) -> None:
         for kind in DEVICES:

@@ -31,6 +31,7 @@ from epnet.wire.kinds import (
     Trail,
     mismatch,
 )
+from epnet.wire.shortest import integers, number
 from epnet.wire.values import (
     Bounds,
     Isolation,
@@ -45,6 +46,8 @@ from epnet.wire.values import (
 _PAIR: Final = shortest.head(shortest.ARRAY, 2)
 _TRIPLE: Final = shortest.head(shortest.ARRAY, 3)
 _ENTRY: Final = shortest.head(shortest.MAP, 1)
+_PRICE: Final = _TRIPLE + TIMESTAMP.prefix
+_RESISTANCE: Final = RESISTANCE.prefix
 
 
 @attrs.frozen
@@ -67,8 +70,9 @@ class BoundsKind(Kind[Bounds]):
         return bounds
 
     def pack(self, value: Bounds) -> bytes:
-        write = self.of.write
-        return _PAIR + write(value[0]) + write(value[1])
+        prefix = self.of.prefix
+        low, high = value
+        return _PAIR + prefix + number(low) + prefix + number(high)
 
     def take(self, data: object, trail: Trail, notes: Notes) -> Bounds:
         if type(data) is not list or len(data) != 2:
@@ -94,12 +98,14 @@ class PricesKind(Kind[tuple[Price, ...]]):
 
     def pack(self, value: tuple[Price, ...]) -> bytes:
         parts = [shortest.head(shortest.ARRAY, len(value))]
-        for price in value:
+        for timestamp, amount, currency in value:
             parts += (
-                _TRIPLE,
-                TIMESTAMP.write(price.timestamp),
-                AMOUNT.write(price.amount),
-                CURRENCY.write(price.currency),
+                _PRICE,
+                TIMESTAMP.pack(timestamp),
+                AMOUNT.prefix,
+                number(amount),
+                CURRENCY.prefix,
+                CURRENCY.pack(currency),
             )
         return b"".join(parts)
 
@@ -157,10 +163,10 @@ class MixKind(Kind[Mix]):
         )
 
     def pack(self, value: Mix) -> bytes:
-        write = self.of.write
+        prefix = self.of.prefix
         parts = [shortest.head(shortest.ARRAY, len(value))]
         for key, each in value.items():
-            parts += (_ENTRY, shortest.integer(key), write(each))
+            parts += (_ENTRY, integers[key], prefix, number(each))
         return b"".join(parts)
 
     def take(self, data: object, trail: Trail, notes: Notes) -> Mix:
@@ -251,9 +257,9 @@ class IsolationKind(Kind[Isolation]):
         state, negative, positive = value
         return (
             _TRIPLE
-            + shortest.integer(state)
-            + (shortest.NULL if negative is None else RESISTANCE.write(negative))
-            + (shortest.NULL if positive is None else RESISTANCE.write(positive))
+            + integers[state]
+            + (shortest.NULL if negative is None else _RESISTANCE + number(negative))
+            + (shortest.NULL if positive is None else _RESISTANCE + number(positive))
         )
 
     def take(self, data: object, trail: Trail, notes: Notes) -> Isolation:

@@ -136,7 +136,18 @@ def mismatch(code: Code, item: object, trail: Trail, expected: str) -> InvalidFi
         return InvalidField(Code.VALUE_TAG, trail, f"tag {item.tag} where {expected} belongs")
     if isinstance(item, BadText):
         return InvalidField(Code.VALUE_TEXT, trail, "a text that is not valid UTF-8")
-    return InvalidField(code, trail, f"{reprlib.repr(item)} where {expected} belongs")
+    return InvalidField(code, trail, f"{_quoted(item)} where {expected} belongs")
+
+
+def _quoted(item: object) -> str:
+    """What a peer sent, in part: it can be large and deep."""
+    text = _BRIEF.repr(item)
+    return text if len(text) <= _QUOTE else f"{text[:_QUOTE]}..."
+
+
+_QUOTE: Final = 100
+_BRIEF: Final = reprlib.Repr()
+_BRIEF.maxlevel = 2
 
 
 @attrs.frozen
@@ -154,9 +165,6 @@ class Quantity(Kind[float]):
 
     def pack(self, value: float) -> bytes:
         return shortest.number(value)
-
-    def write(self, value: float) -> bytes:
-        return self.prefix + shortest.number(value)
 
     def take(self, data: object, trail: Trail, notes: Notes) -> float:
         if type(data) is int:
@@ -226,7 +234,7 @@ class Currency(Text):
     def take(self, data: object, trail: Trail, notes: Notes) -> str:
         value = Text.take(self, data, trail, notes)
         if not _isCurrency(value):
-            text = f"{reprlib.repr(value)} is not three capital letters"
+            text = f"{_quoted(value)} is not three capital letters"
             raise InvalidField(Code.CURRENCY_FORM, trail, text)
         return value
 
@@ -303,10 +311,10 @@ class Timestamp(Kind[datetime]):
         try:
             moment, codes = parseTimestamp(data)
         except (ValueError, OverflowError) as error:
-            text = f"{reprlib.repr(data)} is no timestamp: {error}"
+            text = f"{_quoted(data)} is no timestamp: {error}"
             raise InvalidField(Code.TIMESTAMP_INVALID, trail, text) from None
         for code in codes:
-            notes.append(Note(code, trail, f"{reprlib.repr(data)} {self._TEXTS[code]}"))
+            notes.append(Note(code, trail, f"{_quoted(data)} {self._TEXTS[code]}"))
         return moment
 
 

@@ -88,7 +88,7 @@ class NumberTests(SynchronousTestCase):
         self.patch(shortest._Memo, "LIMIT", 10)
         for value in range(1000, 1100):
             self.assertEqual(shortest.number(value), shortest.plainNumber(value))
-            self.assertLessEqual(len(shortest._integers), 10)
+            self.assertLessEqual(len(shortest.integers), 10)
 
 
 class TimestampTests(SynchronousTestCase):

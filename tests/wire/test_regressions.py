@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from epnet.wire import Price, SupplyParameters, decode, encode
+from epnet.wire import Price, SupplyParameters, decode, encode, encodeFrame
 from tests.fuzz import seeds, targets
 
 
@@ -24,6 +24,18 @@ class SeedTests(SynchronousTestCase):
     def test_changes(self) -> None:
         for data in seeds.changes():
             targets.alike(data)
+
+
+class QuoteTests(SynchronousTestCase):
+    def test_aDeepValueIsQuotedInPart(self) -> None:
+        value = b"\x66quoted"
+        for _ in range(3):
+            value = b"\x86" + value * 6
+        for field in (3, 4, 5):
+            payload = bytes([0xA1, field]) + value
+            [diagnostic] = decode(encodeFrame(SupplyParameters.typeId, payload)).diagnostics
+            self.assertIn(" belongs", diagnostic.text)
+            self.assertLess(len(diagnostic.text), 200)
 
 
 class Berlin(tzinfo):

@@ -5,18 +5,32 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 from attrs import evolve
 from twisted.internet import reactor
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
+from epnet import endpoints
 from epnet.clock import steadyReactor
+from epnet.connections import Connections
+from epnet.dialler import Dialler
+from epnet.endpoints import Listener, defaultListen
 from epnet.errors import UsageError
-from epnet.pki import initAuthority, issueCertificate
-from epnet.tap import client, router
-from epnet.tap.common import clearErrors, hostIdentity, loadTrust
+from epnet.interfaces import INode
+from epnet.middle import MiddleNode
+from epnet.node import DeviceNode
+from epnet.pki import ensureCertificate, initAuthority, issueCertificate
+from epnet.tap import client, peer, router, server
+from epnet.tap.common import QuietStop, clearErrors, hostIdentity, loadTrust
 from epnet.trust.sources import TrustSources
+from tests.fakes import FakeLink
+
+S = TypeVar("S")
 
 
 class OptionTests(SynchronousTestCase):
@@ -88,3 +102,120 @@ class StartTests(SynchronousTestCase):
         self.patch(reactor, "seconds", reactor.seconds)
         self.assertIs(steadyReactor().seconds, time.monotonic)
         self.assertLess(abs(reactor.seconds() - time.monotonic()), 5)
+
+
+class ServiceTestCase(SynchronousTestCase):
+    """Services made of options, with a state directory of their own; none is started."""
+
+    def setUp(self) -> None:
+        # The reactor's clock is set by every `makeService`.
+        self.patch(reactor, "seconds", reactor.seconds)
+        self.folder = Path(self.mktemp()).absolute()
+        ensureCertificate(self.folder, "us")
+
+    def make(self, plugin: Any, *arguments: str) -> QuietStop:
+        options = plugin.Options()
+        options.parseOptions(["--identity=us", f"--state-dir={self.folder}", *arguments])
+        service = plugin.makeService(options)
+        assert isinstance(service, QuietStop)
+        return service
+
+    def found(self, service: QuietStop, kind: type[S]) -> list[S]:
+        return [each for each in service if isinstance(each, kind)]
+
+    def node(self, service: QuietStop) -> INode:
+        [connections] = self.found(service, Connections)
+        return connections.node
+
+    def refused(self, plugin: Any, *arguments: str) -> str:
+        return str(self.assertRaises(SystemExit, self.make, plugin, *arguments))
+
+
+CLIENT = ("--device=ev", "--upstream=router@192.0.2.1")
+
+
+class ListeningTests(ServiceTestCase):
+    def test_S11_everyRoleListensOnTheDefaultPort(self) -> None:
+        cases: list[tuple[Any, tuple[str, ...]]] = [
+            (client, CLIENT),
+            (server, ("--device=grid",)),
+            (peer, ("--device=battery", "--peer=them@192.0.2.1")),
+            (router, ()),
+        ]
+        for plugin, arguments in cases:
+            [listener, *page] = self.found(self.make(plugin, *arguments), Listener)
+            self.assertEqual(listener.text, defaultListen())
+            self.assertEqual(len(page), 1 if plugin is router else 0)
+        self.assertIn("56540", defaultListen())
+
+    def test_S11_inBothFamiliesWhereThereAreTwo(self) -> None:
+        for has, text in ((True, "tcp6:56540:interface=\\:\\:"), (False, "tcp:56540")):
+            self.patch(endpoints, "_hasIPv6", lambda has=has: has)
+            self.assertEqual(defaultListen(), text)
+
+    def test_S11_notToListenIsAStatedDeviation(self) -> None:
+        with capturedLogs() as events:
+            service = self.make(client, *CLIENT, "--no-listen")
+        self.assertEqual(self.found(service, Listener), [])
+        self.assertTrue(any("a deviation from" in event["log_format"] for event in events))
+        for plugin in (server, peer, router):
+            error = self.assertRaises(
+                usage.UsageError, plugin.Options().parseOptions, ["--no-listen"]
+            )
+            self.assertIn("no-listen", str(error))
+
+    def test_asTold(self) -> None:
+        told = ("--listen=tcp:1:interface=127.0.0.1", "--listen=tcp:2")
+        listeners = self.found(self.make(client, *CLIENT, *told), Listener)
+        self.assertEqual([listener.text for listener in listeners], [t[9:] for t in told])
+
+
+class UpstreamTests(ServiceTestCase):
+    def test_oneDiallerForEachUpstreamDevice(self) -> None:
+        service = self.make(client, *CLIENT, "--upstream=r2@192.0.2.2,[2001:db8::1]:99")
+        self.assertEqual(len(self.found(service, Dialler)), 2)
+        routers = self.make(router, "--upstream=r2@192.0.2.2", "--upstream=r3@192.0.2.3")
+        self.assertEqual(len(self.found(routers, Dialler)), 2)
+
+    def test_hangupsEndTheirWaiting(self) -> None:
+        service = self.make(client, *CLIENT)
+        [dialler] = self.found(service, Dialler)
+        self.assertIn(dialler.dialNow, service.onHangup)
+
+    def test_whoDialsAClientIsNoUpstream(self) -> None:
+        node = self.node(self.make(client, *CLIENT))
+        assert isinstance(node, DeviceNode)
+        links = {
+            (name, dialled): FakeLink(node, Clock(), name, dialled=dialled)
+            for name in ("router", "stranger")
+            for dialled in (True, False)
+        }
+        upstream = {key for key, link in links.items() if node.isUpstream(link)}
+        self.assertEqual(upstream, {("router", True), ("router", False), ("stranger", True)})
+        whoSaysSo = links["router", False]
+        whoSaysSo.peer = evolve(whoSaysSo.peer, authenticated=False)
+        self.assertFalse(node.isUpstream(whoSaysSo))
+
+    def test_mistakes(self) -> None:
+        for plugin, *arguments in (
+            (client, "--device=ev", "--upstream=x,"),
+            (peer, "--device=ev", "--peer=:1"),
+            (router, "--upstream=@x"),
+        ):
+            self.assertIn("[IDENTITY@]HOST[:PORT]", self.refused(plugin, *arguments))
+
+
+class ThroughTests(ServiceTestCase):
+    def test_onlyThenOthersAreConnectedThroughIt(self) -> None:
+        self.assertNotIsInstance(self.node(self.make(client, *CLIENT)), MiddleNode)
+        node = self.node(self.make(client, *CLIENT, "--through=11000"))
+        assert isinstance(node, MiddleNode)
+        self.assertEqual(node.device.rating_w, 11000)
+
+    def test_mistakes(self) -> None:
+        for watts in ("", "much", "0", "-1", "nan", "inf"):
+            words = self.refused(client, *CLIENT, f"--through={watts}")
+            self.assertIn("say the watts", words)
+        self.assertIn(
+            "leave out --no-listen", self.refused(client, *CLIENT, "--through=1", "--no-listen")
+        )

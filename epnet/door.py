@@ -2,8 +2,9 @@
 
 A `Door` stands in place of the TLS factory where a node listens.  Behind it there is next to
 nothing of a *stranger* until its first bytes arrive, and its handshake is computed when its turn
-comes: a few in each turn of the reactor, in the order in which their bytes arrived, with all other
-connections served in between.  Nobody holds a place while it is awaited.
+comes: a millisecond's worth in each turn of the reactor, in the order in which their bytes arrived,
+with all other connections served in between.  So a storm of handshakes takes the time that the
+others leave, and makes nobody wait for long.  Nobody holds a place while it is awaited.
 
 The `Doorkeeper` of a node knows all strangers at all its doors, decides with `epnet.limits` who
 makes room, and ends handshakes that take too long.
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from epnet.factory import EPFactory
 
+TURN_SECONDS: Final = 0.001
+"""How long handshakes may be computed in a turn; one flight takes about half of it."""
 REPORT_SECONDS: Final = 10.0
 """How often at most the log says how many strangers made room."""
 
@@ -86,6 +89,7 @@ class Doorkeeper:
 
     def _proceed(self) -> None:
         self._turn = None
+        until = self.seconds() + TURN_SECONDS
         for stranger in tuple(islice(self._queue, self._handshakes)):
             del self._queue[stranger]
             try:
@@ -93,6 +97,8 @@ class Doorkeeper:
             except Exception:
                 self.log.failure("error in our own code: turning a stranger away")
                 stranger.turnAway("an error at our end")
+            if self.seconds() >= until:
+                break
         if self._queue:
             self._turn = self._clock.callLater(0, self._proceed)
 

@@ -53,8 +53,8 @@ class ConnectionLimits:
     perAddress: the same from one address.
     strangers: accepted connections whose peer is not validated yet.
     strangersPerAddress: the same from one address.
-    handshakes: flights of TLS handshakes that are computed before other connections are looked at
-        again, about 1 ms each.
+    handshakes: flights of TLS handshakes that are computed at most before other connections are
+        looked at again; `epnet.door` says how long they may take.
 
     An IPv6 network of 64 bits counts as one address: any host can take all of them.
     """

@@ -27,6 +27,7 @@ FLOORS: list[set[str]] = [
         "trust",
         "pki",
         "prompt",
+        "memory",
         "protocol",
         "factory",
         "endpoints",

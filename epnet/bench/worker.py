@@ -20,6 +20,7 @@ from epnet.bench.attackers import Attackers
 from epnet.bench.crowd import Crowd
 from epnet.bench.roles import Echo, Listening, Ports, PromptEcho, Routing
 from epnet.clock import steadyReactor
+from epnet.memory import settle
 
 ROLES: Final[dict[str, Callable[[Any, Path], object]]] = {
     role.__name__: role for role in (Attackers, Crowd, Echo, Listening, Ports, PromptEcho, Routing)
@@ -65,6 +66,7 @@ def main(role: str, folder: str, niceness: str) -> None:
         globalLogBeginner.beginLoggingTo([textFileLogObserver(nowhere)], redirectStandardIO=False)
         player = ROLES[role](reactor, Path(folder))
         StandardIO(Obedience(player, reactor))
+        reactor.callWhenRunning(settle)
         reactor.run()
 
 

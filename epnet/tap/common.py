@@ -19,6 +19,7 @@ from epnet.dialler import Dialler
 from epnet.errors import UsageError
 from epnet.factory import EPClientFactory
 from epnet.identity import readCertificate
+from epnet.memory import settle
 from epnet.pem import readCertificates
 from epnet.pki import CertificatePaths, certificatePaths
 from epnet.state import defaultStateDir
@@ -148,6 +149,7 @@ class QuietStop(MultiService):
         """Start, and take the signals over once the reactor has installed its own handlers."""
         super().startService()
         self._reactor.callWhenRunning(self._takeSignals)
+        self._reactor.callWhenRunning(settle)
 
     def _takeSignals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

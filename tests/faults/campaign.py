@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import attrs
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, TimeoutError, gatherResults
 
 from tests.faults.faults import Fault, Lanes
+from tests.faults.house import Lane
 from tests.faults.waiting import pause
 
 STEADY_SECONDS: Final = (0.2, 0.25)
@@ -27,12 +29,15 @@ GAP: Final = "longest gap between messages"
 LIMIT_SECONDS: Final = 120
 LIMIT_SECONDS_PER_ROUND: Final = 10
 """How long all of a fault may take, several times what it takes on an idle machine."""
+Marked = Sequence[tuple[Lane, dict[str, int]]]
+"""Lanes, and how much each side of them had noted when power was last seen to flow."""
+
 ATTEMPTS: Final = 5
 """How often a repetition is tried that a busy machine disturbs."""
 
 
-class Disturbed(Exception):
-    """The machine was too busy: what was seen says nothing about the fault."""
+class Unfit(Exception):
+    """A session ended, and not by the fault: the machine's doing if it was busy, else a bug."""
 
 
 @attrs.define
@@ -70,7 +75,7 @@ async def strikeRepeatedly(fault: Fault, folder: Path, repetitions: int, devices
         limit = LIMIT_SECONDS + rounds * LIMIT_SECONDS_PER_ROUND
         await gatherResults(
             [Deferred.fromCoroutine(_repeat(fault, group, rounds, report)) for group in groups]
-        ).addTimeout(limit, reactor)  # type: ignore[arg-type]
+        ).addTimeout(limit, reactor)
         report.leaks.extend(await house.leaks())
     except AssertionError as error:
         report.wrong.append(str(error))
@@ -98,35 +103,39 @@ async def _strikeUndisturbed(fault: Fault, lanes: Lanes, report: Report) -> None
     for _ in range(ATTEMPTS):
         for lane in lanes:
             await lane.flowing()
+        looked = time.monotonic()
+        marks = [lane.marks() for lane in lanes]
         await pause(random.uniform(*STEADY_SECONDS))
         try:
-            await strike(fault, lanes, report)
-        except Disturbed:
+            await strike(fault, list(zip(lanes, marks, strict=True)), report)
+        except Unfit as error:
+            if not any(lane.late(looked - STEADY_SECONDS[0]) for lane in lanes):
+                raise AssertionError(str(error)) from error
             report.disturbed += 1
         else:
             break
 
 
-async def _strike(fault: Fault, lanes: Lanes, report: Report) -> None:
+async def _strike(fault: Fault, marked: Marked, report: Report) -> None:
     """Break them, wait until the losses have been noticed, mend them."""
-    looked = time.monotonic()
-    marks = [lane.marks() for lane in lanes]
+    lanes = [lane for lane, _ in marked]
     began = await fault.begin(lanes)
-    losses = [
-        (side, await lane.loss(side, mark[side]))
-        for side in fault.notices
-        for lane, mark in zip(lanes, marks, strict=True)
-    ]
-    ended = time.monotonic()
-    await fault.end(lanes)
+    try:
+        losses = [
+            (side, await lane.loss(side, mark[side]))
+            for side in fault.notices
+            for lane, mark in marked
+        ]
+    finally:
+        ended = time.monotonic()
+        await fault.end(lanes)
     resumed = [
-        (side, await lane.loss(side, mark[side]))
-        for side in fault.resumes
-        for lane, mark in zip(lanes, marks, strict=True)
+        (side, await lane.loss(side, mark[side])) for side in fault.resumes for lane, mark in marked
     ]
-    early = [(side, loss) for side, loss in losses if loss.at < began]
-    if early:
-        _blame(lanes, looked, f"sessions ended before the fault: {early}")
+    unfit = [(side, loss) for side, loss in losses if loss.at < began or not loss.inTransfer]
+    unfit += [(side, loss) for side, loss in resumed if loss.at < ended]
+    if unfit:
+        raise Unfit(f"no transfer any more when the fault struck: {unfit}")
     for side, loss in losses:
         report.add(FROM_MESSAGE, side, loss.silence)
         report.add(FROM_FAULT, side, loss.at - began)
@@ -134,21 +143,16 @@ async def _strike(fault: Fault, lanes: Lanes, report: Report) -> None:
         report.add(FROM_RESUMPTION, side, loss.at - ended)
 
 
-async def _survive(fault: Fault, lanes: Lanes, report: Report) -> None:
+async def _survive(fault: Fault, marked: Marked, report: Report) -> None:
     """Break them; nobody may mind."""
-    marks = [lane.marks() for lane in lanes]
-    began = await fault.begin(lanes)
+    lanes = [lane for lane, _ in marked]
+    await fault.begin(lanes)
     await pause(SURVIVED_SECONDS)
-    endings = [lane.endings(mark) for lane, mark in zip(lanes, marks, strict=True)]
-    await fault.end(lanes)
-    if any(endings):
-        _blame(lanes, began, f"sessions ended without need: {endings}")
-    for lane, mark in zip(lanes, marks, strict=True):
+    endings = [ending for lane, mark in marked for ending in lane.endings(mark)]
+    try:
+        await fault.end(lanes)
+    finally:
+        if endings:
+            raise Unfit(f"sessions ended without need: {endings}")
+    for lane, mark in marked:
         report.add(GAP, "either", lane.longestGap(mark))
-
-
-def _blame(lanes: Lanes, since: float, text: str) -> NoReturn:
-    """Blame the machine, if it was late or just before; else the house."""
-    if any(lane.late(since - STEADY_SECONDS[0]) for lane in lanes):
-        raise Disturbed
-    raise AssertionError(text)

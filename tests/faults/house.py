@@ -35,10 +35,12 @@ class Loss:
 
     silence: from the last frame of the peer to the call that begins the controlled shutdown, s.
     at: when that call was, s.
+    inTransfer: whether power was flowing for all that this side knew.
     """
 
     silence: float
     at: float
+    inTransfer: bool
 
 
 @attrs.define
@@ -79,7 +81,7 @@ class Lane:
         index = program.events.index(over) + 1
         shut = await program.event(index, "shut down")
         assert program.events[index] is shut, f"{side}: told of a loss, and did something else"
-        return Loss(shut["at"] - over["heardAt"], shut["at"])
+        return Loss(shut["at"] - over["heardAt"], shut["at"], over["inTransfer"])
 
     def endings(self, marks: dict[str, int]) -> list[Event]:
         """The sessions that have ended since, on either side."""

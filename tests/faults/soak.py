@@ -109,7 +109,7 @@ class Soak:
             await self._strike(fault, folder / str(number))
         self._sayHowItWas()
         if self.problems:
-            print(*self.problems, f"journals and logs: {folder}", sep="\n")
+            print(f"{len(self.problems)} problems, see above; journals and logs: {folder}")
         else:
             print("nothing got stuck, nothing leaked")
             shutil.rmtree(folder)
@@ -125,7 +125,9 @@ class Soak:
         if report.disturbed:
             print(f"  {report.disturbed} more did not count: the machine was busy")
         self.rows += rows
-        self.problems.extend(problemsOf(report))
+        problems = list(problemsOf(report))
+        print(*problems, sep="\n", end="\n" if problems else "", flush=True)
+        self.problems += problems
         for (what, _), figures in report.figures.items():
             if what == FROM_MESSAGE:
                 self._shutdowns.extend(figures)

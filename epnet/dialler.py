@@ -137,8 +137,9 @@ class Dialler(Service):
         self._attempt = None
         if self.running:
             self.log.warn(
-                "{identity}: cannot connect: {reason}",
-                identity=self._factory.node.parameters.identity,
+                "{us}: cannot connect to {upstream}: {reason}",
+                us=self._factory.node.parameters.identity,
+                upstream=str(self._endpoint),
                 reason=self._factory.trust.describeFailure(failure),
             )
             self._again()

@@ -51,6 +51,10 @@ class Place:
     host: str
     port: int = EP_PORT
 
+    def __str__(self) -> str:
+        """As it is written."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 @attrs.frozen
 class Upstream:
@@ -62,6 +66,11 @@ class Upstream:
 
     places: tuple[Place, ...]
     identity: str | None = None
+
+    def __str__(self) -> str:
+        """As it is written, with each port."""
+        places = ",".join(map(str, self.places))
+        return f"{self.identity}@{places}" if self.identity else places
 
     @classmethod
     def parse(cls, text: str) -> Upstream:
@@ -120,6 +129,10 @@ class UpstreamEndpoint:
         self._last: tuple[IAddress, IProtocol] | None = None
         for place in upstream.places:
             self._way(place, IPv4Address("TCP", "192.0.2.1", place.port))
+
+    def __str__(self) -> str:
+        """Where it connects to."""
+        return str(self._upstream)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect; fires with the protocol, or fails as the last address that was tried did."""

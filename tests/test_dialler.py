@@ -9,6 +9,7 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -29,6 +30,9 @@ class FakeEndpoint:
     def __init__(self) -> None:
         self.attempts: list[Deferred[IProtocol]] = []
 
+    def __str__(self) -> str:
+        return "router@192.0.2.1:56540"
+
     def connect(self, factory: object) -> Deferred[IProtocol]:
         self.attempts.append(Deferred())
         return self.attempts[-1]
@@ -45,6 +49,13 @@ class DiallerTests(SynchronousTestCase):
         self.factory = EPClientFactory(connections, trust, backoff=Backoff(jitter=lambda: 1.0))
         self.endpoint = FakeEndpoint()
         self.dialler = Dialler(self.endpoint, self.factory, self.clock)
+
+    def test_whatFailedIsToldWithWhereItIs(self) -> None:
+        self.dialler.startService()
+        with capturedLogs() as events:
+            self.refuse()
+        [text] = [formatEvent(event) for event in events]
+        self.assertEqual(text, "us: cannot connect to router@192.0.2.1:56540: nobody listens there")
 
     def refuse(self) -> None:
         self.endpoint.attempts[-1].errback(ConnectionRefusedError())

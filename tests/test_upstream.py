@@ -38,6 +38,7 @@ class ParseTests(SynchronousTestCase):
         }
         for text, (identity, *places) in cases.items():
             self.assertEqual(Upstream.parse(text), Upstream(tuple(places), identity))
+            self.assertEqual(Upstream.parse(str(Upstream.parse(text))), Upstream.parse(text))
 
     def test_mistakesSayWhatToWrite(self) -> None:
         mistakes = ("", "@x", "x:", "x:0", "x:65536", "x:port", "[::1", "[::1]99", ":1", "x:٣")

@@ -23,6 +23,7 @@ from epnet.wire.messages import Ping
 from epnet.wire.registry import UnknownMessage, messageClass
 from epnet.wire.schema import Field, Message
 from epnet.wire.walk import MAX_DEPTH, Fault, Item, RawKey, parse
+from epnet.wire.writers import writerOf
 
 _QUICK: Final = 2048
 """The longest payload that cbor2 gets to see, in bytes.
@@ -30,6 +31,7 @@ _QUICK: Final = 2048
 Core messages are under 1 KiB.  In a larger one, a sender could make the hashes of so many map keys
 collide that building the map takes a noticeable time.
 """
+_NO_FIELDS: Final = shortest.head(shortest.MAP, 0)
 _NO_PAYLOAD: Final = (None, b"", shortest.NULL)
 _KEPT: Final = frozenset({Code.VALUE_EXTRA, Code.TIMESTAMP_PRECISION})
 """What is said of values that carry more than was understood."""
@@ -205,7 +207,7 @@ def decodeFrame(frame: Frame, *, strict: bool = False) -> Decoded:
     if cls is None:
         message = UnknownMessage(typeId=frame.typeId, payload=frame.payload)
     else:
-        content = b"\xa0" if frame.payload in _NO_PAYLOAD else frame.payload
+        content = _NO_FIELDS if frame.payload in _NO_PAYLOAD else frame.payload
         assert content is not None
         payload = _Payload(cls, content)
         try:
@@ -277,17 +279,10 @@ def encodePayload(message: Message) -> bytes | None:
     """The content of the payload of a message, or None for none.  Raises as `encode`."""
     if isinstance(message, UnknownMessage):
         return message.payload
-    unknown, extensions, *values = message.content(message)
-    if unknown or extensions:
+    data = writerOf(type(message))(message)  # type: ignore[arg-type]  # classes are hashable
+    if data is None:
         return plainPayload(message)
-    parts = [
-        lead + pack(value)
-        for value, (lead, pack) in zip(values, message.writers, strict=True)
-        if value is not None
-    ]
-    if not parts and type(message) is Ping:
-        return None
-    return shortest.head(shortest.MAP, len(parts)) + b"".join(parts)
+    return None if data == _NO_FIELDS and type(message) is Ping else data
 
 
 def plainPayload(message: Message) -> bytes | None:

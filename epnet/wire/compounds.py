@@ -31,7 +31,6 @@ from epnet.wire.kinds import (
     Trail,
     mismatch,
 )
-from epnet.wire.shortest import integers, number
 from epnet.wire.values import (
     Bounds,
     Isolation,
@@ -42,12 +41,6 @@ from epnet.wire.values import (
     isolationState,
     source,
 )
-
-_PAIR: Final = shortest.head(shortest.ARRAY, 2)
-_TRIPLE: Final = shortest.head(shortest.ARRAY, 3)
-_ENTRY: Final = shortest.head(shortest.MAP, 1)
-_PRICE: Final = _TRIPLE + TIMESTAMP.prefix
-_RESISTANCE: Final = RESISTANCE.prefix
 
 
 @attrs.frozen
@@ -70,9 +63,8 @@ class BoundsKind(Kind[Bounds]):
         return bounds
 
     def pack(self, value: Bounds) -> bytes:
-        prefix = self.of.prefix
-        low, high = value
-        return _PAIR + prefix + number(low) + prefix + number(high)
+        of = self.of
+        return shortest.head(shortest.ARRAY, 2) + of.write(value.min) + of.write(value.max)
 
     def take(self, data: object, trail: Trail, notes: Notes) -> Bounds:
         if type(data) is not list or len(data) != 2:
@@ -98,14 +90,12 @@ class PricesKind(Kind[tuple[Price, ...]]):
 
     def pack(self, value: tuple[Price, ...]) -> bytes:
         parts = [shortest.head(shortest.ARRAY, len(value))]
-        for timestamp, amount, currency in value:
+        for price in value:
             parts += (
-                _PRICE,
-                TIMESTAMP.pack(timestamp),
-                AMOUNT.prefix,
-                number(amount),
-                CURRENCY.prefix,
-                CURRENCY.pack(currency),
+                shortest.head(shortest.ARRAY, 3),
+                TIMESTAMP.write(price.timestamp),
+                AMOUNT.write(price.amount),
+                CURRENCY.write(price.currency),
             )
         return b"".join(parts)
 
@@ -163,10 +153,13 @@ class MixKind(Kind[Mix]):
         )
 
     def pack(self, value: Mix) -> bytes:
-        prefix = self.of.prefix
         parts = [shortest.head(shortest.ARRAY, len(value))]
         for key, each in value.items():
-            parts += (_ENTRY, integers[key], prefix, number(each))
+            parts += (
+                shortest.head(shortest.MAP, 1),
+                shortest.head(shortest.UNSIGNED, key),
+                self.of.write(each),
+            )
         return b"".join(parts)
 
     def take(self, data: object, trail: Trail, notes: Notes) -> Mix:
@@ -254,12 +247,11 @@ class IsolationKind(Kind[Isolation]):
         )
 
     def pack(self, value: Isolation) -> bytes:
-        state, negative, positive = value
         return (
-            _TRIPLE
-            + integers[state]
-            + (shortest.NULL if negative is None else _RESISTANCE + number(negative))
-            + (shortest.NULL if positive is None else _RESISTANCE + number(positive))
+            shortest.head(shortest.ARRAY, 3)
+            + shortest.head(shortest.UNSIGNED, value.state)
+            + (shortest.NULL if value.negative is None else RESISTANCE.write(value.negative))
+            + (shortest.NULL if value.positive is None else RESISTANCE.write(value.positive))
         )
 
     def take(self, data: object, trail: Trail, notes: Notes) -> Isolation:

@@ -228,18 +228,12 @@ class Currency(Text):
             raise InvalidValue(path, value, "a currency of three capital letters such as 'SEK'")
         return str(value)
 
-    def pack(self, value: str) -> bytes:
-        return _packedCurrency(value)
-
     def take(self, data: object, trail: Trail, notes: Notes) -> str:
         value = Text.take(self, data, trail, notes)
         if not _isCurrency(value):
             text = f"{_quoted(value)} is not three capital letters"
             raise InvalidField(Code.CURRENCY_FORM, trail, text)
         return value
-
-
-_packedCurrency = lru_cache(maxsize=256)(shortest.text)
 
 
 def _isCurrency(text: str) -> bool:

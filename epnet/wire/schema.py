@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import make_dataclass
-from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Protocol, Self, TypeVar, dataclass_transform
 
@@ -120,11 +119,6 @@ def _build(cls: _Class, label: str) -> _Class:
     if len(built._byId) < len(rows):
         raise UsageError(f"{cls.__name__}: two fields have the same id")
     built.unchecked = _unchecked(built)
-    rows.sort(key=lambda row: row.id)
-    built.content = attrgetter("unknown", "extensions", *(row.name for row in rows))
-    built.writers = tuple(
-        (shortest.number(row.id) + row.kind.prefix, row.kind.pack) for row in rows
-    )
     return built  # type: ignore[no-any-return]
 
 
@@ -214,8 +208,6 @@ class Message:
     label: what paths in diagnostics start with.
     fields: the rows of the table, without those of extensions.
     required: those without which the message means nothing.
-    content: gets `unknown`, `extensions` and the values of the table's rows, in the order of ids.
-    writers: of each of these rows what comes before its data, and what packs that.
     unchecked: makes a message of all its values by position, without a look at them.
 
     unknown: fields that are not, or not fully, understood, as they came: field id to CBOR item.
@@ -236,8 +228,6 @@ class Message:
     _byId: ClassVar[dict[int, Field]]
     names: ClassVar[tuple[str, ...]]
     unchecked: ClassVar[Callable[..., Any]]
-    content: ClassVar[attrgetter[tuple[Any, ...]]]
-    writers: ClassVar[tuple[tuple[bytes, Callable[[Any], bytes]], ...]]
 
     unknown: Raw = attrs.field(default=_NOTHING, converter=_checkUnknown)
     extensions: Additions = attrs.field(default=_NOTHING)

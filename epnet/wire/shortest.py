@@ -17,9 +17,10 @@ TRUE = b"\xf5"
 FALSE = b"\xf4"
 
 _BYTES: Final = tuple(bytes((number,)) for number in range(256))
-_half = struct.Struct(">Be")
-_single = struct.Struct(">Bf")
-_double = struct.Struct(">Bd")
+_HALF, _SINGLE, _DOUBLE = b"\xf9", b"\xfa", b"\xfb"
+_half = struct.Struct(">e")
+_single = struct.Struct(">f")
+_double = struct.Struct(">d")
 
 
 def fits(value: int) -> bool:
@@ -49,16 +50,17 @@ def plainNumber(value: float) -> bytes:
     """An integer that `fits`, or a finite float; integers stay integers and floats floats."""
     if isinstance(value, int):
         return head(UNSIGNED, value) if value >= 0 else head(NEGATIVE, -1 - value)
-    data = _double.pack(0xFB, value)
-    for form in (_single, _half):
-        try:
-            shorter = form.pack(data[0] - 1, value)
-        except OverflowError:
-            break
-        if form.unpack(shorter)[1] != value:  # then no shorter one is exact either
-            break
-        data = shorter
-    return data
+    try:
+        single = _single.pack(value)
+        if _single.unpack(single)[0] != value:  # then no half is exact either
+            return _DOUBLE + _double.pack(value)
+    except OverflowError:
+        return _DOUBLE + _double.pack(value)
+    try:
+        half = _half.pack(value)
+        return _HALF + half if _half.unpack(half)[0] == value else _SINGLE + single
+    except OverflowError:
+        return _SINGLE + single
 
 
 class _Memo(dict[float, bytes]):

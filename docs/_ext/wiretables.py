@@ -67,7 +67,8 @@ def sources() -> Iterator[str]:
 def messageTable(cls: type[Message]) -> Iterator[str]:
     """One message: what it is for, and its fields."""
     yield from section(f"{cls.__name__} (0x{cls.typeId:08x})", "~")
-    yield from (str(cls.__doc__), "", f"Paths in diagnostics start with ``{cls.label}``.", "")
+    summary, *_ = str(cls.__doc__).split("\n\n")
+    yield from (summary, "", f"Paths in diagnostics start with ``{cls.label}``.", "")
     rows = [
         (
             f"``0x{row.id:02x}``",

@@ -52,6 +52,10 @@ class BoundsKind(Kind[Bounds]):
 
     of: Quantity
 
+    @property
+    def range(self) -> str:
+        return "minimum at most maximum"
+
     def check(self, value: object, path: str) -> Bounds:
         if not isinstance(value, tuple | list) or len(value) != 2:
             raise InvalidValue(path, value, f"a pair (min, max) of numbers ({self.unit})")
@@ -205,6 +209,10 @@ class MixKind(Kind[Mix]):
 @attrs.frozen
 class SharesKind(MixKind):
     """A mix whose entries are shares of 100 % (V5)."""
+
+    @property
+    def range(self) -> str:
+        return "100 in all"
 
     LEAST: ClassVar = 99.5
     MOST: ClassVar = 100.5

@@ -90,6 +90,11 @@ class Kind(ABC, Generic[T]):
     def _prefix(self) -> bytes:
         return shortest.head(shortest.MAP, 1) + shortest.number(self.id)
 
+    @property
+    def range(self) -> str:
+        """What its values are by meaning, beyond what their type says."""
+        return ""
+
     @abstractmethod
     def check(self, value: object, path: str) -> T:
         """Take a local user's value of that path, or raise `InvalidValue`."""
@@ -180,6 +185,10 @@ class Quantity(Kind[float]):
 class Percentage(Quantity):
     """A percentage: 0 to 100 by meaning, never clamped (V8)."""
 
+    @property
+    def range(self) -> str:
+        return "0 to 100"
+
     def take(self, data: object, trail: Trail, notes: Notes) -> float:
         value = Quantity.take(self, data, trail, notes)
         if not 0 <= value <= 100:
@@ -195,6 +204,10 @@ class Text(Kind[str]):
     """
 
     maxLength: int | None = None
+
+    @property
+    def range(self) -> str:
+        return "" if self.maxLength is None else f"at most {self.maxLength} characters"
 
     def check(self, value: object, path: str) -> str:
         if not isinstance(value, str):
@@ -222,6 +235,10 @@ class Text(Kind[str]):
 @attrs.frozen
 class Currency(Text):
     """A currency: three capital letters (V9)."""
+
+    @property
+    def range(self) -> str:
+        return "three capital letters"
 
     def check(self, value: object, path: str) -> str:
         if not isinstance(value, str) or not _isCurrency(value):

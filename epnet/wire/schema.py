@@ -119,7 +119,17 @@ def _build(cls: _Class, label: str) -> _Class:
     if len(built._byId) < len(rows):
         raise UsageError(f"{cls.__name__}: two fields have the same id")
     built.unchecked = _unchecked(built)
+    built.__doc__ = "\n\n".join([cls.__doc__ or "", "\n".join(map(_documented, rows))]).rstrip()
     return built  # type: ignore[no-any-return]
+
+
+def _documented(row: Field) -> str:
+    """A line about a field: what it means, its value type, its unit, its range."""
+    kind = row.kind
+    unit = f" in {kind.unit}" if kind.unit else ""
+    limits = f", {kind.range}" if kind.range else ""
+    required = "; required" if row.required else ""
+    return f"{row.name}: {row.description}; {kind.name}{unit}{limits}{required}."
 
 
 def _unchecked(cls: Any) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import Final, TypeGuard
+from collections.abc import Callable
+from typing import Any, Final, TypeGuard
 
 UNSIGNED = 0x00
 NEGATIVE = 0x20
@@ -48,8 +49,14 @@ def head(major: int, argument: int) -> bytes:
 
 def plainNumber(value: float) -> bytes:
     """An integer that `fits`, or a finite float; integers stay integers and floats floats."""
-    if isinstance(value, int):
-        return head(UNSIGNED, value) if value >= 0 else head(NEGATIVE, -1 - value)
+    return _integer(value) if isinstance(value, int) else _float(value)
+
+
+def _integer(value: int) -> bytes:
+    return head(UNSIGNED, value) if value >= 0 else head(NEGATIVE, -1 - value)
+
+
+def _float(value: float) -> bytes:
     try:
         single = _single.pack(value)
         if _single.unpack(single)[0] != value:  # then no half is exact either
@@ -63,8 +70,8 @@ def plainNumber(value: float) -> bytes:
         return _SINGLE + single
 
 
-class _Memo(dict[float, bytes]):
-    """What `plainNumber` makes of the numbers that were written of late; all of one type.
+class _Memo(dict[Any, bytes]):
+    """How the numbers that were written of late are written; all of one type.
 
     Most numbers of a message are those of the one before: limits, shares, resistances.
     """
@@ -72,17 +79,20 @@ class _Memo(dict[float, bytes]):
     LIMIT: Final = 4096
     """How many numbers are kept; they take less than a megabyte."""
 
+    def __init__(self, write: Callable[[Any], bytes]) -> None:
+        self._write = write
+
     def __missing__(self, value: float) -> bytes:
-        data = plainNumber(value)
-        if value or type(value) is int:  # 0.0 and -0.0 are equal, and not the same
+        data = self._write(value)
+        if value:  # 0.0 and -0.0 are equal, and not the same
             if len(self) >= self.LIMIT:
                 self.clear()
             self[value] = data
         return data
 
 
-integers: Final = _Memo()
-floats: Final = _Memo()
+integers: Final = _Memo(_integer)
+floats: Final = _Memo(_float)
 """The same as `plainNumber`, and faster: for integers, and for floats, as 1 and 1.0 are equal."""
 
 

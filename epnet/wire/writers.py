@@ -13,8 +13,16 @@ from operator import attrgetter
 from typing import Any, Final
 
 from epnet.wire import shortest
-from epnet.wire.compounds import BoundsKind, IsolationKind, MixKind, SharesKind
-from epnet.wire.kinds import RESISTANCE, Kind, Percentage, Quantity
+from epnet.wire.compounds import BoundsKind, IsolationKind, MixKind, PricesKind, SharesKind
+from epnet.wire.kinds import (
+    AMOUNT,
+    CURRENCY,
+    RESISTANCE,
+    TIMESTAMP,
+    Kind,
+    Percentage,
+    Quantity,
+)
 from epnet.wire.schema import Message
 
 Writer = Callable[[Message], bytes | None]
@@ -48,6 +56,8 @@ def writerOf(cls: type[Message]) -> Writer:
         "content": attrgetter("unknown", "extensions", *(row.name for row in rows)),
         "head": shortest.head,
         "join": b"".join,
+        "text": shortest.text,
+        "packMoment": TIMESTAMP.pack,
         "floats": shortest.floats,
         "integers": shortest.integers,
     }
@@ -66,7 +76,7 @@ def writerOf(cls: type[Message]) -> Writer:
 def _field(kind: Kind[Any], value: str, lead: str, other: str) -> tuple[list[str], Any]:
     """The lines that write a value after its id and type, and what `other` is in them."""
     lines = _LINES.get(type(kind))
-    single = RESISTANCE if type(kind) is IsolationKind else getattr(kind, "of", kind)
+    single: Kind[Any] = _OF.get(type(kind), getattr(kind, "of", kind))
     if lines is None or type(single) not in (Quantity, Percentage):
         return [f"parts += {lead}, {other}({value})"], kind.pack
     return lines(value, lead, other), single.prefix
@@ -96,6 +106,15 @@ def _mix(value: str, lead: str, prefix: str) -> list[str]:
     ]
 
 
+def _prices(value: str, lead: str, prefix: str) -> list[str]:
+    return [
+        f"parts += {lead}, head({shortest.ARRAY}, len({value}))",
+        f"for moment, amount, currency in {value}:",
+        f"    parts += {_PRICE}, packMoment(moment), {prefix}, {_number('amount')}",
+        f"    parts += {_CURRENCY}, text(currency)",
+    ]
+
+
 def _isolation(value: str, lead: str, prefix: str) -> list[str]:
     return [
         f"state, low, high = {value}",
@@ -108,13 +127,18 @@ def _isolation(value: str, lead: str, prefix: str) -> list[str]:
 _PAIR: Final = repr(shortest.head(shortest.ARRAY, 2))
 _TRIPLE: Final = repr(shortest.head(shortest.ARRAY, 3))
 _ENTRY: Final = repr(shortest.head(shortest.MAP, 1))
+_PRICE: Final = repr(shortest.head(shortest.ARRAY, 3) + TIMESTAMP.prefix)
+_CURRENCY: Final = repr(CURRENCY.prefix)
 _NULL: Final = repr(shortest.NULL)
+_OF: Final[dict[type, Kind[Any]]] = {PricesKind: AMOUNT, IsolationKind: RESISTANCE}
+"""The kind of the numbers in the data of a kind, where that does not say so itself."""
 _LINES: Final[dict[type, Callable[[str, str, str], list[str]]]] = {
     Quantity: _quantity,
     Percentage: _quantity,
     BoundsKind: _bounds,
     MixKind: _mix,
     SharesKind: _mix,
+    PricesKind: _prices,
     IsolationKind: _isolation,
 }
 """By the kind itself: one derived from it may differ."""

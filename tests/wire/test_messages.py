@@ -44,6 +44,18 @@ from tests.wire.helpers import (
 class MessageTests(SynchronousTestCase):
     """What every message can do."""
 
+    def test_docstringsTellUnitsAndRanges(self) -> None:
+        for cls, text in [
+            (SupplyParameters, "(Messages §4.4)"),
+            (
+                SupplyParameters,
+                "\nvoltage_limit: Voltage limit (min-max); Bounds(Voltage) in V, min",
+            ),
+            (StorageParameters, "\nsoc: Current state of charge; Percentage in %, 0 to 100."),
+            (SessionParameters, "\nidentity: Device identity; Text, at most 256 characters; req"),
+        ]:
+            self.assertIn(text, str(cls.__doc__))
+
     def test_plainNumbersInAndOut(self) -> None:
         message = SupplyParameters(voltage_limit=(200, 1000), power_limit=5000)
         assert message.voltage_limit is not None

@@ -236,10 +236,6 @@ class Text(Kind[str]):
 class Currency(Text):
     """A currency: three capital letters (V9)."""
 
-    @property
-    def range(self) -> str:
-        return "three capital letters"
-
     def check(self, value: object, path: str) -> str:
         if not isinstance(value, str) or not _isCurrency(value):
             raise InvalidValue(path, value, "a currency of three capital letters such as 'SEK'")

@@ -168,11 +168,10 @@ class _Lesson:
         form = _FORMS[self._frame[at]]
         size = struct.calcsize(form)
         if self._frame[at] <= _SMALL:
-            self.mask[at] = 0xE0
             self._conditions.append(f"{number} <= {_SMALL}")
         else:
             at += 1
-            self.mask[at : at + size] = bytes(size)
+        self.mask[at : at + size] = bytes(size)
         self.numbers.append((at, form))
         if percentage:
             self._conditions.append(f"0 <= {number} <= 100")

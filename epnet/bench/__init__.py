@@ -13,6 +13,7 @@ from typing import Final
 BENCHMARKS: Final = {
     "wire": "Bytes to checked messages and back, against plain CBOR.",
     "session": "Server time for a message in and one out, against Twisted's TLS alone.",
+    "router": "How soon grants follow demands in a whole router.",
     "memory": "Memory of a session, against a connection of Twisted's TLS alone.",
     "handshake": "Age of messages during a storm of handshakes, against quiet.",
     "flood": "Age of messages while strangers try to connect, against quiet.",

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from epnet.bench.processes import LOOPBACK, deviceFiles, deviceName
+from epnet.consent import withheldSupply
 from epnet.wire import (
     Bounds,
     Isolation,
@@ -58,19 +59,19 @@ class Template:
         return b"".join((self._before, _DOUBLE.pack(now), self._after))
 
 
-OFFER: Final = Template(
-    SupplyParameters(
-        voltage_limit=Bounds(200, 1000),
-        current_limit=Bounds(0, 32.5),
-        power_limit=11_000,
-        power_mix={Source.WIND: 70, Source.LOCAL_SOLAR: 30},
-        energy_prices=[Price(datetime(2026, 1, 1, tzinfo=UTC), 0.25, "EUR")],
-        voltage=750.5,
-        current=STAMP,
-        isolation=Isolation(IsolationState.OK, 1000, 1000),
-    )
+_SUPPLY: Final = SupplyParameters(
+    voltage_limit=Bounds(200, 1000),
+    current_limit=Bounds(0, 32.5),
+    power_limit=11_000,
+    power_mix={Source.WIND: 70, Source.LOCAL_SOLAR: 30},
+    energy_prices=[Price(datetime(2026, 1, 1, tzinfo=UTC), 0.25, "EUR")],
+    voltage=750.5,
+    current=STAMP,
+    isolation=Isolation(IsolationState.OK, 1000, 1000),
 )
+OFFER: Final = Template(_SUPPLY)
 """What devices say: every field, and one of them differs each time."""
+_NO_OFFER: Final = Template(withheldSupply(_SUPPLY))
 
 
 class Device:
@@ -133,8 +134,17 @@ class Crowd:
         self._contexts: dict[Path, ssl.SSLContext] = {}
         self._devices: dict[Device, None] = {}
         self._selector = selectors.DefaultSelector()
+        self._words = OFFER
+
+    def kind(self, number: int) -> str:
+        """The type of a device."""
+        return "solar"
 
     # Commands
+
+    def rest(self) -> None:
+        """Offer nothing from now on."""
+        self._words = _NO_OFFER
 
     def connect(self, port: int, first: int, count: int, atOnce: int, greet: bool) -> list[float]:
         """Connect devices `first` and on, so many at once; answers how long each took, in s.
@@ -167,7 +177,7 @@ class Crowd:
         while (now := time.monotonic()) - began < seconds:
             while turn < (now - began) * pace:
                 device = order[turn % len(order)]
-                done["sent"] += device in self._devices and device.say(OFFER.at(now))
+                done["sent"] += device in self._devices and device.say(self._words.at(now))
                 turn += 1
             done["received"] += self._hearAll()
         done["lost"] = len(order) - len(self._devices)
@@ -180,7 +190,7 @@ class Crowd:
         before = len(self._devices)
         while (now := time.monotonic()) - began < seconds:
             for device in tuple(self._devices):
-                done["sent"] += device.say(OFFER.at(now))
+                done["sent"] += device.say(self._words.at(now))
             done["received"] += self._hearAll()
         done["lost"] = before - len(self._devices)
         return done
@@ -205,9 +215,9 @@ class Crowd:
         plain = socket.create_connection((LOOPBACK, port), PATIENCE, source)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         plain.setblocking(False)
-        greeting = encode(SessionParameters(identity=deviceName(number))) if greet else b""
+        greeting = SessionParameters(identity=deviceName(number), type=self.kind(number))
         tls = context.wrap_socket(plain, do_handshake_on_connect=False)
-        device = Device(tls, greeting)
+        device = Device(tls, encode(greeting) if greet else b"")
         self._devices[device] = None
         self._selector.register(device, selectors.EVENT_READ)
         device.proceed()

@@ -50,6 +50,10 @@ class _Server:
         """The time of the processor that this process has taken."""
         return time.process_time()
 
+    def usage(self) -> list[float]:
+        """The same, and the time, in s."""
+        return [time.process_time(), time.monotonic()]
+
     def memory(self) -> int:
         """The memory that this process holds, in bytes."""
         gc.collect()

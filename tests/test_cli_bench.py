@@ -23,6 +23,15 @@ class Counting(ModuleType):
         yield Row("rounds", "each", [float(rounds)], "one", [1.0])
 
 
+class Sized(ModuleType):
+    """A benchmark that finds out how many devices it was asked for."""
+
+    DEVICES = 50
+
+    def run(self, rounds: int, devices: int) -> Iterator[Row]:
+        yield Row("devices", "each", [float(devices)])
+
+
 class BenchTests(SynchronousTestCase):
     def bench(self, *arguments: str) -> Result:
         modules = {"epnet.bench.first": Counting("first"), "epnet.bench.other": Counting("other")}
@@ -42,6 +51,16 @@ class BenchTests(SynchronousTestCase):
 
     def test_rounds(self) -> None:
         self.assertIn("7 each", self.bench("first", "--rounds", "7").text)
+
+    def test_devices(self) -> None:
+        modules = {"epnet.bench.sized": Sized("sized")}
+        with patch.dict(sys.modules, modules), patch.dict(BENCHMARKS, {"sized": "Sized."}):
+            self.assertIn("50 each", run("bench", "sized").text)
+            self.assertIn("200 each", run("bench", "sized", "--devices", "200").text)
+            for devices in ("19", "10001"):
+                result = run("bench", "sized", "--devices", devices)
+                self.assertEqual(result.status, 2)
+                self.assertIn("--devices must be between 20 and 10000", result.err)
 
     def test_jsonIsOneObjectALine(self) -> None:
         lines = self.bench("--json", "--rounds", "3").text.splitlines()

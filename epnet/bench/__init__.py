@@ -16,6 +16,7 @@ BENCHMARKS: Final = {
     "router": "How soon grants follow demands in a whole router.",
     "memory": "Memory of a session, against a connection of Twisted's TLS alone.",
     "handshake": "Age of messages during a storm of handshakes, against quiet.",
+    "pressure": "Devices that flood beside quiet ones; devices that do not read.",
     "flood": "Age of messages while strangers try to connect, against quiet.",
     "strangers": "How long a device takes to connect beside silent strangers.",
 }

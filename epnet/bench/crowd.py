@@ -140,6 +140,9 @@ class Crowd:
         """The type of a device."""
         return "solar"
 
+    def prepare(self, plain: socket.socket) -> None:
+        """Set options of a socket before it connects."""
+
     # Commands
 
     def rest(self) -> None:
@@ -211,8 +214,12 @@ class Crowd:
             )
             context.load_cert_chain(files.certificate, files.key)
             context.check_hostname = False  # devices expect an identity
-        source = (f"127.0.0.{2 + number % ADDRESSES}", 0) if ADDRESSES > 1 else None
-        plain = socket.create_connection((LOOPBACK, port), PATIENCE, source)
+        plain = socket.socket()
+        self.prepare(plain)
+        if ADDRESSES > 1:
+            plain.bind((f"127.0.0.{2 + number % ADDRESSES}", 0))
+        plain.settimeout(PATIENCE)
+        plain.connect((LOOPBACK, port))
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         plain.setblocking(False)
         greeting = SessionParameters(identity=deviceName(number), type=self.kind(number))

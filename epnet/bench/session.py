@@ -25,21 +25,24 @@ def run(rounds: int, devices: int) -> Iterator[Row]:
     """Measure with many devices, and with few."""
     with household(devices) as folder:
         few = max(1, devices // FEWER)
-        ours, bare, oursFew = inTurn(
+        ours, bare, prompt, oursFew = inTurn(
             rounds,
             lambda: _cost(folder, "Ports", devices),
             lambda: _cost(folder, "Echo", devices),
+            lambda: _cost(folder, "PromptEcho", devices),
             lambda: _cost(folder, "Ports", few),
         )
-    yield Row(f"CPU per message in and out, {devices} devices", "µs", ours, "TLS echo", bare, 1.25)
-    yield Row(f"the same, against {few} devices", "µs", ours, f"{few} devices", oursFew, 1.0)
+    what = f"server time for a message in and one out, {devices} devices"
+    yield Row(what, "µs", ours, "TLS echo", bare, 1.25)
+    yield Row("our transport alone: an echo", "µs", prompt, "TLS echo", bare)
+    yield Row(f"the whole stack, against {few} devices", "µs", ours, f"{few} devices", oursFew, 1.0)
 
 
 def _cost(folder: Path, role: str, devices: int) -> float:
     """µs of the server's processor time for a message in and one out."""
     with Worker(role, folder) as server, Worker("Crowd", folder) as crowd:
         port = server.ask("listen", ROOMY)
-        crowd.ask("connect", port, 0, devices, 64, role != "Echo")
+        crowd.ask("connect", port, 0, devices, 64, "Echo" not in role)
         crowd.ask("run", WARM_SECONDS, HERTZ)
         before: float = server.ask("cpuSeconds")
         done: dict[str, int] = crowd.ask("run", SECONDS, HERTZ)

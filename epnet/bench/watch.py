@@ -11,6 +11,7 @@ from epnet.bench.processes import Worker, WorkerFailed
 HERTZ: Final = 10.0
 ROOMY: Final = {"connections": 100_000, "perAddress": 100_000}
 """Limits for devices that come from few addresses."""
+WARM_SECONDS: Final = 1.0
 _SLICE_SECONDS: Final = 0.2
 
 
@@ -42,7 +43,7 @@ class Watch:
 
     def during(self, seconds: float) -> float:
         """The 99th percentile of the ages in so many s, in ms."""
-        self._run(1.0)
+        self._run(WARM_SECONDS)
         self.server.ask("ages")
         self._run(seconds)
         return self._p99()

@@ -18,14 +18,16 @@ from twisted.python.failure import Failure
 
 from epnet.bench.attackers import Attackers
 from epnet.bench.crowd import Crowd
+from epnet.bench.deaf import Deaf
 from epnet.bench.exchange import Exchange
-from epnet.bench.roles import Echo, Listening, Ports, PromptEcho, Routing
+from epnet.bench.roles import Eager, Echo, Listening, Ports, PromptEcho, Routing
 from epnet.clock import steadyReactor
 from epnet.memory import settle
 
+_SERVERS = (Eager, Echo, Listening, Ports, PromptEcho, Routing)
+_CLIENTS = (Attackers, Crowd, Deaf, Exchange)
 ROLES: Final[dict[str, Callable[[Any, Path], object]]] = {
-    role.__name__: role
-    for role in (Attackers, Crowd, Echo, Exchange, Listening, Ports, PromptEcho, Routing)
+    role.__name__: role for role in (*_SERVERS, *_CLIENTS)
 }
 
 

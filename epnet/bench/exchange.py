@@ -18,17 +18,18 @@ LOW_W, HIGH_W = 1000.0, 3000.0
 class Consumer:
     """A device that asks for much and for little in turn, and waits for the grant to follow.
 
+    changeAt: when it changes its mind for the first time, in s.
     rises, falls: how long it took from sending a change until the first grant that follows it, s.
     """
 
-    def __init__(self, device: Device, now: float) -> None:
+    def __init__(self, device: Device, changeAt: float) -> None:
         self.device = device
         self.rises: list[float] = []
         self.falls: list[float] = []
         self._reader = FrameReader()
         self._asked = LOW_W
         self._granted = 0.0
-        self._changeAt = now
+        self._changeAt = changeAt
         self._waitingSince: float | None = None
 
     def say(self, now: float) -> None:
@@ -72,7 +73,13 @@ class Exchange(Crowd):
         """Let power flow; answers the median and the 99th percentile of each change, in ms."""
         began = time.monotonic()
         devices = list(self._devices)
-        self._consumers = {device: Consumer(device, began) for device in devices[1::2]}
+        consumers = devices[1::2]
+        # They do not all change their minds at the same time.
+        step = CHANGE_SECONDS / max(1, len(consumers))
+        self._consumers = {
+            device: Consumer(device, began + number * step)
+            for number, device in enumerate(consumers)
+        }
         turn = 0
         while (now := time.monotonic()) - began < seconds:
             while turn < (now - began) * HERTZ * len(devices):

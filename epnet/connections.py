@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 SWEEP_SECONDS: Final = 0.02
 LATE_SWEEPS: Final = 3
 """Sweeps at once (40 ms late) after which all sockets are read before anyone is judged (S12)."""
+SENT_TOGETHER: Final = 64
+"""How many publications are made before these are sent."""
 STOP_SECONDS: Final = 4.0
 """How long the orderly end of all sessions may take when the node stops."""
 
@@ -74,6 +76,7 @@ class Connections(Service):
         self._sweep.clock = clock
         self._stalled = False
         self._pulsedAt = clock.seconds()
+        self._held: list[tuple[EPProtocol, bytes]] | None = None
         self._emptied: Deferred[None] | None = None
 
     def __iter__(self) -> Iterator[EPProtocol]:
@@ -206,8 +209,35 @@ class Connections(Service):
             self._guarded([protocol], protocol.advance, now)
         self.register.settle(now)
         self._guarded(self, self.node.advance, now)
-        for protocol in self._awake(now):
-            self._guarded([protocol], protocol.publishIfDue, now)
+        self._publish(now)
+
+    def _publish(self, now: float) -> None:
+        """Let what is due go out: a few are made, then these are sent, and so on.
+
+        Making and sending by turns would cost a tenth more: each is other code on other memory.
+        """
+        awake = self._awake(now)
+        for first in range(0, len(awake), SENT_TOGETHER):
+            self._held = []
+            for protocol in awake[first : first + SENT_TOGETHER]:
+                self._guarded([protocol], protocol.publishIfDue, now)
+            self.flush()
+
+    def send(self, protocol: EPProtocol, data: bytes) -> None:
+        """Send data of a protocol, at the latest with what else goes out in this pulse."""
+        if self._held is None:
+            protocol.transport.write(data)
+        else:
+            self._held.append((protocol, data))
+
+    def flush(self) -> None:
+        """Send what is held, and hold no more."""
+        held, self._held = self._held, None
+        for protocol, data in held or ():
+            try:
+                protocol.transport.write(data)
+            except Exception:
+                protocol.fail()
 
     def _awake(self, now: float) -> list[EPProtocol]:
         """Those that may have something to do; most of thousands only wait for their peer."""

@@ -263,9 +263,10 @@ class EPProtocol(Protocol):
             self._carrying = False
 
     def _write(self, effect: Write) -> None:
-        self.transport.write(effect.data)
+        self.factory.connections.send(self, effect.data)
 
     def _hangup(self, effect: Hangup) -> None:
+        self.factory.connections.flush()
         self.transport.unregisterProducer()
         if effect.orderly:
             self.transport.loseConnection()

@@ -16,7 +16,7 @@ from epnet.connections import Connections
 from epnet.errors import UsageError
 from epnet.factory import EPClientFactory, EPPeerFactory, EPServerFactory
 from epnet.interfaces import IClient, ILink, IPeer, IServer, ITrust, Reading
-from epnet.lifecycle import Phase
+from epnet.lifecycle import Cause, Ending, Phase
 from epnet.node import DeviceNode, parametersOf
 from epnet.sockets import Outgoing
 from epnet.testing import MemoryPair, issueTrusts
@@ -251,6 +251,35 @@ class StallTests(ProtocolTestCase):
         pair = self.pair()
         pair.advance(0.5)
         self.assertEqual(self.charger.limits.draw_w, 3000)
+
+    def test_whoLeavesWhileItPublishesStillSaysGoodbye(self) -> None:
+        pair = self.pair()
+        endings: list[Ending] = []
+        pair.server.sessionClosed = endings.append  # type: ignore[method-assign]
+
+        def last() -> Iterable[Message]:
+            pair.client.disconnect("enough")
+            return ()
+
+        pair.client.publications = last  # type: ignore[method-assign]
+        pair.advance(0.5)
+        [ending] = endings
+        self.assertEqual((ending.cause, ending.reason), (Cause.PEER_LEFT, "enough"))
+
+    def test_aTransportThatFailsEndsItsOwnConnectionAlone(self) -> None:
+        self.client.connections.register.opened = (  # type: ignore[method-assign]
+            lambda protocol, now: protocol.announce()
+        )
+        first, second = self.pair(), self.pair()
+
+        def broken(data: bytes) -> None:
+            raise RuntimeError("a bug in a transport")
+
+        first.client.transport.write = broken  # type: ignore[method-assign]
+        first.advance(0.2)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertIs(first.client.session.phase, Phase.CLOSED)
+        self.assertIs(second.client.session.phase, Phase.OPEN)
 
     def test_anErrorInTheNodeEndsAllConnectionsAndNotThePulse(self) -> None:
         pair = self.pair()

@@ -11,7 +11,7 @@ waiting room pushes out himself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final, Generic, TypeVar
 
@@ -22,27 +22,32 @@ from epnet.errors import UsageError
 S = TypeVar("S")
 
 
-def between(low: float, high: float) -> Callable[[object, attrs.Attribute[Any], float], None]:
-    """An attrs validator: `UsageError` for a setting outside these bounds."""
+@attrs.frozen
+class between:
+    """An attrs validator: `UsageError` for a setting outside these bounds, and for NaN."""
 
-    def check(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
-        if not low <= value <= high:
+    low: float
+    high: float
+
+    def __call__(self, _: object, attribute: attrs.Attribute[Any], value: float) -> None:
+        """Check a value."""
+        if not self.low <= value <= self.high:
             raise UsageError(
-                f"{attribute.name} is {value:g}: it must be between {low:g} and {high:g}"
+                f"{attribute.name} is {value:g}: it must be between {self.low:g} and {self.high:g}"
             )
 
-    return check
 
-
-def oneOf(*words: object) -> Callable[[object, attrs.Attribute[Any], object], None]:
+class oneOf:
     """An attrs validator: `UsageError` for a setting that is none of these."""
 
-    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if value not in words:
-            wanted = ", ".join(map(repr, words))
-            raise UsageError(f"{attribute.name} is {value!r}: it must be one of {wanted}")
+    def __init__(self, *words: object) -> None:
+        self.words = words
 
-    return check
+    def __call__(self, _: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        """Check a value."""
+        if value not in self.words:
+            wanted = ", ".join(map(repr, self.words))
+            raise UsageError(f"{attribute.name} is {value!r}: it must be one of {wanted}")
 
 
 @attrs.frozen

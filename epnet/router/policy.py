@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import inf
-from typing import Any
 
 import attrs
 
@@ -18,11 +17,6 @@ from epnet.router.terms import MOST, Group
 
 _watts = between(0.0, inf)
 _percent = between(0.0, 100.0)
-
-
-def _rises(policy: Any, _: object, most: float) -> None:
-    if policy.min_soc > most:
-        raise UsageError(f"min_soc {policy.min_soc:g} is above max_soc {most:g}")
 
 
 @attrs.frozen
@@ -53,9 +47,13 @@ class DevicePolicy:
     """
 
     min_soc: float = attrs.field(default=0.0, validator=_percent)
-    max_soc: float = attrs.field(default=100.0, validator=[_percent, _rises])
+    max_soc: float = attrs.field(default=100.0, validator=_percent)
     max_w: float = attrs.field(default=inf, validator=_watts)
     derating: float = attrs.field(default=1.0, validator=between(0.0, 1.0))
+
+    def __attrs_post_init__(self) -> None:
+        if self.min_soc > self.max_soc:
+            raise UsageError(f"min_soc {self.min_soc:g} is above max_soc {self.max_soc:g}")
 
 
 @attrs.frozen

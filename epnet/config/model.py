@@ -1,0 +1,177 @@
+"""A configuration once it has been read: plain data, handed on to those who act on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from epnet.limits import ConnectionLimits, SessionSettings, between
+from epnet.router.policy import DevicePolicy, NetworkPolicy, Policies, RemotePolicy
+from epnet.router.settings import AC_VOLTAGE, DC_VOLTAGE, PortSettings
+from epnet.router.terms import Group
+
+ROUTER: Final = "ep-router"
+CLIENT: Final = "ep-client"
+SERVER: Final = "ep-server"
+PEER: Final = "ep-peer"
+ROLES: Final = (ROUTER, CLIENT, SERVER, PEER)
+"""The twistd plugins, each of which takes a configuration."""
+
+DEFAULT: Final = "default"
+"""In place of a device's identity: the ports of those that are not named."""
+
+
+@attrs.frozen
+class Ourselves:
+    """[router]: who we are and where we listen; None or empty for what the file does not say.
+
+    publish_hz: how often what we have to say goes out outside transfers, Hz, 1 to 100.
+    """
+
+    identity: str | None = None
+    name: str | None = None
+    tenant: str | None = None
+    provider: str | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    listen: tuple[str, ...] = ()
+    publish_hz: float = attrs.field(default=10.0, validator=between(1, 100))
+
+
+@attrs.frozen
+class Believed:
+    """[trust]: whom we believe; None or empty for what the file does not say."""
+
+    policy: str | None = None
+    authorities: tuple[Path, ...] = ()
+    devices: Path | None = None
+    crl: Path | None = None
+
+
+@attrs.frozen
+class Page:
+    """[http]: where the live page is; None for what the file does not say."""
+
+    listen: str | None = None
+
+
+@attrs.frozen
+class Dialled:
+    """[upstream]: whom to dial."""
+
+    hosts: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Policing:
+    """[policy]: the policies, and where others may come from.
+
+    policies: those of the file.
+    source: the name of an `epnet.interfaces.IPolicySource`, or None.
+    """
+
+    policies: Policies = attrs.field(factory=Policies)
+    source: str | None = None
+
+
+@attrs.frozen
+class Bounding:
+    """[limits]: how many may connect, and the times and limits of a session.
+
+    session: all but `publish` and `loss`.
+    """
+
+    connections: ConnectionLimits = attrs.field(factory=ConnectionLimits)
+    session: SessionSettings = attrs.field(factory=SessionSettings)
+
+
+@attrs.frozen
+class Configuration:
+    """All that a file says.
+
+    ports: by identity; None where the file describes none, so that every device gets a port by its
+        type.
+    defaultPort: of trusted devices that `ports` does not name; None to refuse them.
+    """
+
+    router: Ourselves = attrs.field(factory=Ourselves)
+    trust: Believed = attrs.field(factory=Believed)
+    ports: Mapping[str, PortSettings] | None = None
+    defaultPort: PortSettings | None = None
+    policy: Policing = attrs.field(factory=Policing)
+    upstream: Dialled = attrs.field(factory=Dialled)
+    http: Page = attrs.field(factory=Page)
+    limits: Bounding = attrs.field(factory=Bounding)
+
+    @property
+    def sessionSettings(self) -> SessionSettings:
+        """The times and limits of each session."""
+        return attrs.evolve(self.limits.session, publish=1.0 / self.router.publish_hz)
+
+    @property
+    def policies(self) -> Policies:
+        """The policies, with the ports that name a group among its members."""
+        policies, ports = self.policy.policies, self.ports or {}
+        groups = (
+            attrs.evolve(
+                group,
+                members=group.members
+                | {name for name, port in ports.items() if port.group == group.name},
+            )
+            for group in policies.groups
+        )
+        return attrs.evolve(policies, groups=tuple(groups))
+
+    @property
+    def patience(self) -> dict[str, float]:
+        """How long each device may be silent in a transfer where that is not as usual, in ms."""
+        usual = PortSettings().loss_ms
+        ports = (self.ports or {}).items()
+        return {name: port.loss_ms for name, port in ports if port.loss_ms != usual}
+
+
+# What the tables of the file make
+
+
+def makePort(**values: object) -> PortSettings:
+    """A port; its voltages are those of its kind unless they are given."""
+    values.setdefault("voltage", DC_VOLTAGE if values.get("kind") == "DC" else AC_VOLTAGE)
+    return PortSettings(**values)  # type: ignore[arg-type]
+
+
+def makePolicing(
+    network: NetworkPolicy | None = None,
+    device: Mapping[str, DevicePolicy] | None = None,
+    group: tuple[Group, ...] = (),
+    remote: tuple[RemotePolicy, ...] = (),
+    source: str | None = None,
+) -> Policing:
+    """The policies, from the tables of the file."""
+    policies = Policies(
+        network=network or NetworkPolicy(),
+        devices=device or {},
+        groups=group,
+        remotes={each.tenant: each for each in remote},
+    )
+    return Policing(policies, source)
+
+
+def makeBounding(**values: object) -> Bounding:
+    """The limits, each to the class that has it."""
+    several = attrs.fields_dict(ConnectionLimits)
+    return Bounding(
+        ConnectionLimits(**{k: v for k, v in values.items() if k in several}),  # type: ignore[arg-type]
+        SessionSettings(**{k: v for k, v in values.items() if k not in several}),  # type: ignore[arg-type]
+    )
+
+
+def makeConfiguration(
+    ports: Mapping[str, PortSettings] | None = None, **tables: object
+) -> Configuration:
+    """The whole, with the port for devices that are not named apart from the others."""
+    named = None if ports is None else {k: v for k, v in ports.items() if k != DEFAULT}
+    default = None if ports is None else ports.get(DEFAULT)
+    return Configuration(ports=named, defaultPort=default, **tables)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -53,6 +53,8 @@ class Connections(Service):
     losses: how many transfers were lost, by cause.
     patience: how long a peer may be silent in a transfer, by its identity, where that is not what
         the factory's settings say; see `setPatience`.
+    misconfigured: what is wrong with the configuration file, so that it is not in force; set by
+        whoever keeps it.
     expiries: when what we present and whom we trust expire; set by whoever keeps the trust.
     """
 
@@ -70,6 +72,7 @@ class Connections(Service):
         self.messages: Counter[tuple[str, str]] = Counter()
         self.losses: Counter[str] = Counter()
         self.patience: Mapping[str, float] = {}
+        self.misconfigured: Sequence[str] = ()
         self.expiries: Mapping[str, datetime] = {}
         self._protocols: dict[EPProtocol, None] = {}
         self._sweep: LoopingCall = LoopingCall.withCount(self._swept)
@@ -163,6 +166,11 @@ class Connections(Service):
             identity: SessionSettings(loss=milliseconds / 1000).loss
             for identity, milliseconds in loss_ms.items()
         }
+
+    def setLimits(self, limits: ConnectionLimits) -> None:
+        """Take other limits from now on; who is connected stays."""
+        self.limits = limits
+        self.doorkeeper.setLimits(limits)
 
     def _checkRoom(self, origin: str) -> None:
         origins = [each.origin for each in self if each.session.peer is not None]

@@ -65,6 +65,11 @@ class Doorkeeper:
         """How many strangers there are."""
         return len(self._strangers)
 
+    def setLimits(self, limits: ConnectionLimits) -> None:
+        """Take other limits from now on."""
+        self._strangers.setMost(limits.strangers, limits.strangersPerAddress)
+        self._handshakes = limits.handshakes
+
     def seconds(self) -> float:
         """The time of the one clock, in s."""
         return self._clock.seconds()
@@ -128,7 +133,6 @@ class Door(Factory):
     """What a node listens with: its doorkeeper before TLS.
 
     doorkeeper: that of the node.
-    handshake: the time for a handshake, in s.
     wrapped: makes the TLS around an `EPProtocol`.
     """
 
@@ -140,8 +144,13 @@ class Door(Factory):
         clock: decides when collected writes leave; None for the reactor.
         """
         self.doorkeeper = factory.connections.doorkeeper
-        self.handshake = factory.sessionSettings.handshake
+        self._factory = factory
         self.wrapped = factory.trust.serverFactory(factory, clock=clock)
+
+    @property
+    def handshake(self) -> float:
+        """The time for a handshake, in s."""
+        return self._factory.sessionSettings.handshake
 
     def buildProtocol(self, addr: IAddress | None) -> Stranger:
         """Somebody knocks."""

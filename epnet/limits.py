@@ -120,10 +120,14 @@ class Strangers(Generic[S]):
     """
 
     def __init__(self, most: int, mostPerAddress: int) -> None:
-        self._most = most
-        self._mostPerAddress = mostPerAddress
+        self.setMost(most, mostPerAddress)
         self._addresses: dict[S, str] = {}
         self._byAddress: dict[str, dict[S, None]] = {}
+
+    def setMost(self, most: int, mostPerAddress: int) -> None:
+        """Take other limits; they hold for those who arrive."""
+        self._most = most
+        self._mostPerAddress = mostPerAddress
 
     def __len__(self) -> int:
         return len(self._addresses)

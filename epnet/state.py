@@ -55,6 +55,37 @@ def replaceFile(path: Path, content: bytes, mode: int) -> None:
     _writeFile(path, content, mode, os.replace)
 
 
+def statusOf(path: Path) -> tuple[int, ...] | None:
+    """What tells one version of a file from the next; None where there is none to be seen."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+
+
+class Watch:
+    """Tells when files have changed and the change has settled.
+
+    signature: gives something that changes when they do, without reading them.
+    """
+
+    def __init__(self, signature: Callable[[], object]) -> None:
+        self._signature = signature
+        self._taken = self._seen = signature()
+
+    def changed(self) -> bool:
+        """Whether they differ from those that were taken, and are as when this was last asked."""
+        signature = self._signature()
+        settled = signature == self._seen
+        self._seen = signature
+        return settled and signature != self._taken
+
+    def take(self) -> None:
+        """They are about to be read, as they are."""
+        self._taken = self._signature()
+
+
 def _writeFile(path: Path, content: bytes, mode: int, settle: Callable[[str, Path], None]) -> None:
     """Write the content under another name and let `settle` put it in its place."""
     try:

@@ -18,6 +18,7 @@ from epnet.errors import EPError, UsageError
 
 COMMANDS: Final = {
     "bench": "Benchmarks, each with a baseline from the same run.",
+    "config": "Checks a configuration file.",
     "decode": "Frames, in hex, dumps or raw, to text or JSON lines.",
     "encode": "JSON lines, as decode prints them, to frames.",
     "dissector": "The dissector for Wireshark, printed or installed.",

@@ -27,6 +27,7 @@ from twisted.logger import Logger
 
 from epnet.errors import PeerError, UsageError
 from epnet.pki import WARN_AHEAD
+from epnet.state import Watch
 
 if TYPE_CHECKING:
     from epnet.connections import Connections
@@ -72,7 +73,7 @@ class TrustKeeper(Service):
         self._sources = sources.pinned()
         self._connections = connections
         self._timeOfDay = timeOfDay
-        self._loaded = self._seen = self._sources.signature()
+        self._watch = Watch(lambda: self._sources.signature())
         self._cooperator = Cooperator(
             terminationPredicateFactory=lambda: lambda: True,  # one batch at a time
             scheduler=lambda call: clock.callLater(PAUSE_SECONDS, call),
@@ -112,7 +113,7 @@ class TrustKeeper(Service):
 
     def reload(self) -> None:
         """Read everything anew, now."""
-        self._loaded = self._sources.signature()
+        self._watch.take()
         with self._keepingWhatWeHad("whom we trust"):
             self._trust.believe(self._sources.loadPolicy())
         with self._keepingWhatWeHad("our certificate"):
@@ -123,6 +124,15 @@ class TrustKeeper(Service):
         self._warn()
         self._recheck()
 
+    def follow(self, sources: TrustSources) -> None:
+        """Go by other files from now on.
+
+        Raises `UsageError`, and leaves everything as it was, if they cannot be gone by.
+        """
+        sources.load()
+        self._sources = sources.pinned()
+        self.reload()
+
     def _guarded(self, call: Callable[[], None]) -> None:
         """A bug never ends the watch."""
         try:
@@ -131,10 +141,7 @@ class TrustKeeper(Service):
             self.log.failure("error in our own code while watching over trust")
 
     def _poll(self) -> None:
-        signature = self._sources.signature()
-        settled = signature == self._seen
-        self._seen = signature
-        if settled and signature != self._loaded:
+        if self._watch.changed():
             self.reload()
 
     @contextmanager

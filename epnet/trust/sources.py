@@ -12,6 +12,7 @@ from epnet.errors import UsageError
 from epnet.identity import IdentityRefused, readCertificate
 from epnet.pem import readCertificates
 from epnet.pki import CertificatePaths
+from epnet.state import statusOf
 from epnet.tls import Credentials, Trust
 from epnet.trust.devicelist import readDevices
 from epnet.trust.keylog import KeyLog
@@ -115,7 +116,7 @@ class TrustSources:
 
     def signature(self) -> tuple[tuple[int, ...] | None, ...]:
         """Something that changes when any of the files does, made without reading them."""
-        return tuple(map(_statusOf, self._paths()))
+        return tuple(map(statusOf, self._paths()))
 
     def _crlInForce(self) -> Path | None:
         if self.crl is None and self.optionalCrl is not None and self.optionalCrl.exists():
@@ -126,12 +127,3 @@ class TrustSources:
         given = [self.devices, self.crl, self.optionalCrl]
         own = [self.certificate, self.key, *self.authorities]
         return list(dict.fromkeys([*own, *(path for path in given if path)]))
-
-
-def _statusOf(path: Path) -> tuple[int, ...] | None:
-    """What tells one version of a file from the next; None where there is none to be seen."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino

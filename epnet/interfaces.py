@@ -17,7 +17,7 @@ router, *export* is power out of it.  Times are seconds of the one `IReactorTime
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import attrs
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from epnet.identity import Peer
     from epnet.lifecycle import Ending
     from epnet.protocol import EPProtocol
+    from epnet.router.policy import Policies
     from epnet.wire import (
         DemandParameters,
         Message,
@@ -160,6 +161,32 @@ class PortReading:
     voltage_v: float
     import_w: float
     export_w: float
+
+
+class IPolicySource(Interface):
+    """Where a router's policies come from besides its configuration file (EnergyNet §2.4).
+
+    A Twisted plugin that is chosen by ``source`` in ``[policy]``, or given to
+    `epnet.config.policies.PolicyKeeper` in code.
+    """
+
+    name = Attribute("The word for it in the configuration.")
+
+    def start(clock: IReactorTime, changed: Callable[[], None]) -> None:
+        """The router starts: from now on call `changed` when `policies` has a new answer.
+
+        That is for now and then, not for every second: each new answer is written to disk.
+        """
+
+    def stop() -> None:
+        """The router stops."""
+
+    def policies(configured: Policies) -> Policies | None:
+        """What holds now, all of it; asked when something has changed, and never blocks.
+
+        configured: what the configuration file says, to build on or to replace.
+        None if that is not known yet: then what held last goes on.
+        """
 
 
 class ILink(Interface):

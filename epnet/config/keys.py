@@ -50,10 +50,17 @@ _ROUTER: Final = Table(
             Text(),
             "Our identity; the certificate must say the same.",
             default="from `certificate`, or the host's name and what we are",
+            atStart=True,
         ),
-        key(Ourselves, "name", Text(), "Our name for people.", default="what we are"),
-        key(Ourselves, "tenant", Text(), "Whose we are; the certificate must not say otherwise."),
-        key(Ourselves, "provider", Text(), "Who provides for us; likewise."),
+        key(Ourselves, "name", Text(), "Our name for people.", default="what we are", atStart=True),
+        key(
+            Ourselves,
+            "tenant",
+            Text(),
+            "Whose we are; the certificate must not say otherwise.",
+            atStart=True,
+        ),
+        key(Ourselves, "provider", Text(), "Who provides for us; likewise.", atStart=True),
         key(
             Ourselves,
             "certificate",
@@ -68,6 +75,7 @@ _ROUTER: Final = Table(
             Several(Endpoint()),
             "Where to listen, with TLS on top.",
             default="port 56540 on all interfaces",
+            atStart=True,
         ),
         key(
             Ourselves,
@@ -303,7 +311,7 @@ _REMOTE: Final = Table(
     RemotePolicy,
 )
 
-_POLICY: Final = Table(
+POLICY: Final = Table(
     "[policy]",
     "Where policies come from besides this file.",
     (
@@ -313,6 +321,7 @@ _POLICY: Final = Table(
             Text(),
             "The name of a policy source that is installed (:doc:`/howto/policy-source`).",
             default="this file alone",
+            atStart=True,
         ),
         table("network", _NETWORK),
         table("device", Named(_DEVICE)),
@@ -332,6 +341,7 @@ _UPSTREAM: Final = Table(
             Several(Place()),
             "Upstream devices or peers, each `[IDENTITY@]HOST[:PORT]`.",
             default="nobody",
+            atStart=True,
         ),
         later("side", "a router does not dial others"),
     ),
@@ -345,7 +355,12 @@ _HTTP: Final = Table(
     "The live page, the state and the metrics.",
     (
         key(
-            Page, "listen", Endpoint(), "Where they are.", default='"tcp:56541:interface=127.0.0.1"'
+            Page,
+            "listen",
+            Endpoint(),
+            "Where they are.",
+            default='"tcp:56541:interface=127.0.0.1"',
+            atStart=True,
         ),
         later("tls_certificate", _PLAIN),
         later("tls_key", _PLAIN),
@@ -411,7 +426,7 @@ ROOT: Final = Table(
         table("router", _ROUTER),
         table("trust", _TRUST),
         table("ports", Named(_PORT), roles=[ROUTER]),
-        table("policy", _POLICY, roles=[ROUTER]),
+        table("policy", POLICY, roles=[ROUTER]),
         table("upstream", _UPSTREAM, roles=[CLIENT, PEER]),
         table("http", _HTTP, roles=[ROUTER]),
         table("limits", _LIMITS),

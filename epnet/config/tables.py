@@ -20,6 +20,7 @@ class Key:
     default: what holds without it, in words.
     required: whether its table needs it.
     roles: the twistd plugins that it is for.
+    atStart: whether it is read only when the program starts.
     missing: why it does nothing yet, and so is refused; empty if it does.
     """
 
@@ -30,6 +31,7 @@ class Key:
     default: str = ""
     required: bool = False
     roles: tuple[str, ...] = ()
+    atStart: bool = False
     missing: str = ""
 
     def bar(self, role: str) -> str:
@@ -126,12 +128,14 @@ def key(
     *,
     field: str = "",
     default: str = "",
+    atStart: bool = False,
 ) -> Key:
     """A key whose value becomes an attribute of a class.
 
     of: the attrs class; its validator gives the range, its default the default.
     field: the attribute, where that is not called as the key.
     default: what holds without it, in words, where the class does not say.
+    atStart: whether it is read only when the program starts.
     """
     attribute = attrs.fields_dict(of)[field or name]
     for validator in _validatorsOf(attribute.validator):
@@ -145,6 +149,7 @@ def key(
         field=attribute.name,
         default=default,
         required=attribute.default is attrs.NOTHING,
+        atStart=atStart,
     )
 
 

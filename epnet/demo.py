@@ -22,7 +22,7 @@ from epnet.factory import EPClientFactory
 from epnet.interfaces import ITrust
 from epnet.node import DeviceNode, parametersOf
 from epnet.pki import ensureCertificate
-from epnet.router.settings import PortSettings
+from epnet.router.settings import DEFAULT_PORTS, PortSettings
 from epnet.trust.sources import TrustSources
 from epnet.wire import Bounds
 
@@ -40,11 +40,15 @@ DEMO_DEVICES: Final = {
 """Identity and device of each member of the household."""
 
 DEMO_PORTS: Final = {
+    "demo-solar": DEFAULT_PORTS["solar"],
+    "demo-battery": DEFAULT_PORTS["battery"],
+    "demo-car": DEFAULT_PORTS["vehicle"],
+    "demo-home": PortSettings(),
     "demo-grid": PortSettings(
         side="B", voltage=Bounds(207, 253), max_current=16, cable_current=20, priority=0, bid=0
     ),
 }
-"""Ports that differ from what their device's type gets by default."""
+"""The port of each member of the household; only the grid's is not what its type gets."""
 
 
 class Household(MultiService):

@@ -14,6 +14,7 @@ from math import inf
 from twisted.internet.interfaces import IReactorTime
 
 from epnet.consent import IsolationGuard, Transfer, allowedPower
+from epnet.errors import PeerError
 from epnet.identity import Peer
 from epnet.interfaces import ILink, IPort, PortReading
 from epnet.router.converter import SimulatedConverter
@@ -221,22 +222,55 @@ class Port:
         return max(low, min(high, supply.voltage if supply.voltage is not None else low))
 
 
+class PortRefused(PeerError):
+    """A device has no port here: it is not listed, and unlisted devices are refused."""
+
+
 class PortMaker:
     """Makes the port of a device that connects for the first time.
 
     clock: the one clock, for the simulated converters.
-    described: settings by identity; other devices get those of their type.
+    described: settings by identity.
+    default: for devices that are not described.  None with descriptions: they are refused; None
+        without any: they get the settings of their type.
     """
 
-    def __init__(self, clock: IReactorTime, described: Mapping[str, PortSettings]) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        described: Mapping[str, PortSettings],
+        default: PortSettings | None = None,
+    ) -> None:
         self._clock = clock
-        self._described = described
+        self.describe(described, default, refuse=False)
+
+    def describe(
+        self,
+        described: Mapping[str, PortSettings],
+        default: PortSettings | None,
+        refuse: bool = True,
+    ) -> None:
+        """Replace what installers say; `refuse`: whether devices not described are refused."""
+        self._described = dict(described)
+        self._default = default
+        self._refuses = refuse and default is None and bool(described)
 
     def __call__(self, peer: Peer) -> Port:
-        """The port of that device; what was described for it is not for one that says its name."""
-        settings = DEFAULT_PORTS.get(peer.parameters.type or "", PortSettings())
-        if peer.authenticated:
-            settings = self._described.get(peer.identity, settings)
+        """The port of that device.  Raises `PortRefused` if there is none for it."""
+        settings = self.settingsOf(peer)
         voltage_v = (settings.voltage.min + settings.voltage.max) / 2
         converter = SimulatedConverter(self._clock, settings.max_power, voltage_v)
         return Port(peer.identity, settings, converter)
+
+    def settingsOf(self, peer: Peer) -> PortSettings:
+        """What is said of the port of that device; of one that only says its name, the default.
+
+        Raises `PortRefused` if unlisted devices are refused.
+        """
+        if peer.authenticated and peer.identity in self._described:
+            return self._described[peer.identity]
+        if self._refuses:
+            raise PortRefused(f"no port is configured for {peer.identity!r}")
+        if self._default is not None:
+            return self._default
+        return DEFAULT_PORTS.get(peer.parameters.type or "", PortSettings())

@@ -8,7 +8,7 @@ whenever something that is being used falls away: a device lost, a lower offer, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
@@ -16,11 +16,12 @@ import attrs
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from epnet.identity import Peer
 from epnet.interfaces import ILink, INode
 from epnet.lifecycle import Ending
 from epnet.router.allocation import Allocation, allocate
-from epnet.router.ports import Port
+from epnet.router.policy import Policies
+from epnet.router.ports import Port, PortMaker, PortRefused
+from epnet.router.settings import PortSettings
 from epnet.router.terms import Sink
 from epnet.session import SLACK
 from epnet.wire import Message, SessionParameters, SupplyParameters
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
 TICK_SECONDS: Final = 0.1
-
-PortMaker = Callable[[Peer], Port]
-"""Makes the port for a device that has none yet."""
 
 
 @implementer(INode)
@@ -58,6 +56,7 @@ class Router:
         self.decidingSeconds = 0.0
         self._makePort = makePort
         self._clock = clock
+        self._policies = Policies()
         self._ticked = clock.seconds()
 
     # INode
@@ -65,9 +64,32 @@ class Router:
     def sessionOpened(self, link: ILink) -> None:
         """A device has connected: it gets its port back, or a new one."""
         identity = link.peer.identity
+        try:
+            self._makePort.settingsOf(link.peer)
+        except PortRefused as error:
+            link.disconnect(str(error))
+            return
         if identity not in self.ports:
             self.ports[identity] = self._makePort(link.peer)
         self.ports[identity].attach(link)
+
+    def describe(self, described: Mapping[str, PortSettings], default: PortSettings | None) -> None:
+        """Replace what installers say of the ports; connections stay where there is a port."""
+        self._makePort.describe(described, default)
+        for port in self.ports.values():
+            if port.peer is None:
+                continue
+            try:
+                port.settings = self._makePort.settingsOf(port.peer)
+            except PortRefused as error:
+                if port.link is not None:
+                    port.link.disconnect(str(error))
+        self.allocate()
+
+    def setPolicies(self, policies: Policies) -> None:
+        """Replace all policies."""
+        self._policies = policies
+        self.allocate()
 
     def messageReceived(self, link: ILink, message: Message) -> None:
         """Act at once on what falls below what is in use; the rest waits for the tick."""

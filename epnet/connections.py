@@ -45,6 +45,7 @@ class Connections(Service):
     node: what stands behind them.
     clock: the one clock.
     limits: how many connections it takes.
+    sessionSettings: times and limits of each session that begins, unless its factory has others.
     doorkeeper: knows those who are not validated yet.
     register: the validated sessions; at most one with each peer is announced to the node.
     deviations: how often each diagnostic code came up.
@@ -66,6 +67,7 @@ class Connections(Service):
         self.node = node
         self.clock = clock
         self.limits = limits or ConnectionLimits()
+        self.sessionSettings = SessionSettings()
         self.doorkeeper = Doorkeeper(clock, self.limits)
         self.register = Register(node.parameters.identity)
         self.deviations: Counter[str] = Counter()

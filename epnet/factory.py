@@ -34,7 +34,7 @@ class EPFactory(Factory):
 
     connections: all connections of the node, shared by its factories.
     trust: whom to believe.
-    sessionSettings: times and limits of each session.
+    sessionSettings: times and limits of each session; None for those of the connections.
     dials: whether our end dials the connections.
     """
 
@@ -50,7 +50,12 @@ class EPFactory(Factory):
     ) -> None:
         self.connections = connections
         self.trust = trust
-        self.sessionSettings = sessionSettings or SessionSettings()
+        self._sessionSettings = sessionSettings
+
+    @property
+    def sessionSettings(self) -> SessionSettings:
+        """Times and limits of each session that begins: its own, or those of its connections."""
+        return self._sessionSettings or self.connections.sessionSettings
 
     @property
     def node(self) -> INode:

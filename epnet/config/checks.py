@@ -84,7 +84,7 @@ def _lostPorts(ports: object, groups: Iterable[tuple[int, dict[str, Any]]]) -> I
 
 def oddities(configuration: Configuration) -> Iterator[Remark]:
     """What is legal, and yet seldom meant."""
-    ports = dict(configuration.ports or {})
+    ports = dict(configuration.ports)
     if configuration.defaultPort is not None:
         ports[DEFAULT] = configuration.defaultPort
     for identity, port in ports.items():
@@ -97,8 +97,7 @@ def oddities(configuration: Configuration) -> Iterator[Remark]:
         )
     for identity, policy in configuration.policy.policies.devices.items():
         path = ("policy", "device", identity)
-        named = configuration.ports is None or configuration.defaultPort or identity in ports
-        if not named:
+        if configuration.ports and configuration.defaultPort is None and identity not in ports:
             yield path, f"is for a device that has no port{nearest(identity, ports)}"
         for key, odd in _oddDevice(policy, ports.get(identity)):
             yield (*path, key), odd
@@ -152,7 +151,7 @@ def _oddGroups(configuration: Configuration, ports: Mapping[str, PortSettings]) 
         path = ("policy", "group", number)
         if not group.members:
             yield (*path, "members"), "is empty, and no port names the group: it caps nothing"
-        lost = sorted(written.members - known) if configuration.ports is not None else []
+        lost = sorted(written.members - known) if ports else []
         for name in lost:
             yield (*path, "members"), f"names {shown(name)}, which no port is{nearest(name, known)}"
         for name in sorted(group.members & ports.keys()):

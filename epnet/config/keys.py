@@ -343,7 +343,7 @@ _UPSTREAM: Final = Table(
             default="nobody",
             atStart=True,
         ),
-        later("side", "a router does not dial others"),
+        later("side", "the port of an upstream router is on side C"),
     ),
     Dialled,
 )
@@ -427,7 +427,7 @@ ROOT: Final = Table(
         table("trust", _TRUST),
         table("ports", Named(_PORT), roles=[ROUTER]),
         table("policy", POLICY, roles=[ROUTER]),
-        table("upstream", _UPSTREAM, roles=[CLIENT, PEER]),
+        table("upstream", _UPSTREAM, roles=[ROUTER, CLIENT, PEER]),
         table("http", _HTTP, roles=[ROUTER]),
         table("limits", _LIMITS),
         later("history", "nothing is recorded"),

@@ -17,8 +17,9 @@ from typing import Any, Final
 import attrs
 
 from epnet.config.positions import Path
-from epnet.endpoints import Upstream, serverEndpoint
+from epnet.endpoints import serverEndpoint
 from epnet.errors import UsageError
+from epnet.upstream import Upstream
 from epnet.wire import Bounds
 
 INVALID: Final = object()
@@ -252,7 +253,7 @@ class Place(Text):
     """Whom to dial."""
 
     def __init__(self) -> None:
-        super().__init__("[IDENTITY@]HOST[:PORT], as text")
+        super().__init__("[IDENTITY@]HOST[:PORT][,HOST[:PORT]]..., as text")
 
     def convert(self, value: object, reading: Reading) -> object:
         """Check that it can be read."""

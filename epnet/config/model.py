@@ -92,14 +92,14 @@ class Bounding:
 class Configuration:
     """All that a file says.
 
-    ports: by identity; None where the file describes none, so that every device gets a port by its
-        type.
-    defaultPort: of trusted devices that `ports` does not name; None to refuse them.
+    ports: by identity.
+    defaultPort: of trusted devices that `ports` does not name; None to refuse them, or, where no
+        port is described at all, to give every device one by its type.
     """
 
     router: Ourselves = attrs.field(factory=Ourselves)
     trust: Believed = attrs.field(factory=Believed)
-    ports: Mapping[str, PortSettings] | None = None
+    ports: Mapping[str, PortSettings] = attrs.field(factory=dict)
     defaultPort: PortSettings | None = None
     policy: Policing = attrs.field(factory=Policing)
     upstream: Dialled = attrs.field(factory=Dialled)
@@ -108,13 +108,28 @@ class Configuration:
 
     @property
     def sessionSettings(self) -> SessionSettings:
-        """The times and limits of each session."""
-        return attrs.evolve(self.limits.session, publish=1.0 / self.router.publish_hz)
+        """The times and limits of each session, but for what `patience` says."""
+        return attrs.evolve(
+            self.limits.session,
+            publish=1.0 / self.router.publish_hz,
+            loss=self._loss_ms / 1000.0,
+        )
+
+    @property
+    def patience(self) -> dict[str, float]:
+        """How long single devices may be silent in a transfer, in ms, by identity."""
+        return {
+            name: port.loss_ms for name, port in self.ports.items() if port.loss_ms != self._loss_ms
+        }
+
+    @property
+    def _loss_ms(self) -> float:
+        return (self.defaultPort or PortSettings()).loss_ms
 
     @property
     def policies(self) -> Policies:
         """The policies, with the ports that name a group among its members."""
-        policies, ports = self.policy.policies, self.ports or {}
+        policies, ports = self.policy.policies, self.ports
         groups = (
             attrs.evolve(
                 group,
@@ -124,13 +139,6 @@ class Configuration:
             for group in policies.groups
         )
         return attrs.evolve(policies, groups=tuple(groups))
-
-    @property
-    def patience(self) -> dict[str, float]:
-        """How long each device may be silent in a transfer where that is not as usual, in ms."""
-        usual = PortSettings().loss_ms
-        ports = (self.ports or {}).items()
-        return {name: port.loss_ms for name, port in ports if port.loss_ms != usual}
 
 
 # What the tables of the file make
@@ -172,6 +180,6 @@ def makeConfiguration(
     ports: Mapping[str, PortSettings] | None = None, **tables: object
 ) -> Configuration:
     """The whole, with the port for devices that are not named apart from the others."""
-    named = None if ports is None else {k: v for k, v in ports.items() if k != DEFAULT}
-    default = None if ports is None else ports.get(DEFAULT)
+    named = dict(ports or {})
+    default = named.pop(DEFAULT, None)
     return Configuration(ports=named, defaultPort=default, **tables)  # type: ignore[arg-type]

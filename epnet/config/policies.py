@@ -31,6 +31,11 @@ from epnet.state import makePrivateDirectory, replaceFile
 Replace = Callable[[Policies], None]
 
 
+def policiesPath(stateDir: Path, identity: str) -> Path:
+    """Where the policies of a router are stored; its identity is one that files are named after."""
+    return stateDir / "policies" / f"{identity}.json"
+
+
 def policySource(name: str) -> IPolicySource:
     """The installed policy source of that name; raises `UsageError` if there is none."""
     sources = {source.name: source for source in getPlugins(IPolicySource)}
@@ -47,18 +52,18 @@ class PolicyKeeper(Service):
 
     source: where they come from.
     replace: puts policies in force; `epnet.router.router.Router.setPolicies`.
-    stateDir: where the last ones are stored.
+    file: where the last ones are stored.
     clock: the one clock, for the source.
     """
 
     log = Logger()
 
     def __init__(
-        self, source: IPolicySource, replace: Replace, stateDir: Path, clock: IReactorTime
+        self, source: IPolicySource, replace: Replace, file: Path, clock: IReactorTime
     ) -> None:
         self._source = source
         self._replace = replace
-        self._file = stateDir / "policies" / "last.json"
+        self._file = file
         self._clock = clock
         self._configured = Policies()
         self._inForce: Policies | None = None

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from epnet.clock import steadyReactor
+from epnet.config.model import CLIENT
 from epnet.errors import UsageError
 from epnet.interfaces import ILink
 from epnet.middle import MiddleNode
@@ -24,6 +25,7 @@ log = Logger()
 class Options(DeviceOptions):
     """The options of ep-client."""
 
+    role = CLIENT
     synopsis = "[options] --device KIND[:key=value,...] --upstream [IDENTITY@]HOST[:PORT][,...]"
     optFlags = [["no-listen", None, "Do not listen: for devices behind another on one host"]]
     optParameters = [
@@ -44,8 +46,8 @@ class Options(DeviceOptions):
 def makeService(options: Options) -> IService:
     """The service of a device that dials."""
     reactor = steadyReactor()
-
-    upstreams = options.many("upstream")
+    options.readConfiguration(reactor)
+    upstreams = options.many("upstream", options.configuration.upstream.hosts)
     if not upstreams:
         raise UsageError("connect to whom? Say --upstream HOST, for example --upstream 192.0.2.1")
     return makeDeviceService(

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
 from twisted.application.service import IService, MultiService
+from twisted.internet.interfaces import IReactorTime
 from twisted.python import usage
 
+from epnet.config.keeper import ConfigurationKeeper
+from epnet.config.model import Configuration
 from epnet.connections import Connections
 from epnet.dialler import Dialler
 from epnet.errors import UsageError
@@ -21,7 +24,7 @@ from epnet.factory import EPClientFactory
 from epnet.identity import readCertificate
 from epnet.memory import settle
 from epnet.pem import readCertificates
-from epnet.pki import CertificatePaths, certificatePaths
+from epnet.pki import certificatePaths
 from epnet.state import defaultStateDir
 from epnet.tls import Trust
 from epnet.trust.devicelist import devicesPath
@@ -38,10 +41,17 @@ class CommonOptions(usage.Options):
     """The options of all four plugins.
 
     An option not given is taken from the environment: ``--state-dir`` from ``EPNET_STATE_DIR``;
-    one that may be given several times is split there at white space.
+    one that may be given several times is split there at white space.  What neither says is taken
+    from the configuration file, if there is one.
+
+    role: the plugin, one of `epnet.config.model.ROLES`.
+    configuration: what the configuration file says.
+    keeper: who keeps it, if there is one.
     """
 
+    role: str
     optParameters = [
+        ["config", None, None, "The configuration, a TOML file"],
         ["state-dir", None, None, "Where certificates are kept [default: the user's state folder]"],
         ["identity", None, None, "Our identity [default: from --certificate, or the host's name]"],
         ["certificate", None, None, "Our certificate, PEM [default: the state folder's]"],
@@ -50,8 +60,8 @@ class CommonOptions(usage.Options):
         [
             "trust",
             None,
-            AUTHORITY,
-            "Whom to trust: authority, devices (listed ones), or open (all)",
+            None,
+            "Whom to trust: authority, devices (listed ones), or open (all) [default: authority]",
         ],
         ["crl", None, None, "Revocation lists, PEM [default: the state folder's, if any]"],
         ["devices", None, None, "The list of trusted devices [default: the state folder's]"],
@@ -59,6 +69,8 @@ class CommonOptions(usage.Options):
 
     def __init__(self) -> None:
         super().__init__()
+        self.configuration = Configuration()
+        self.keeper: ConfigurationKeeper | None = None
         for name in list(self.defaults):
             self[name] = _fromEnvironment(name) or self[name]
 
@@ -66,50 +78,64 @@ class CommonOptions(usage.Options):
         """Add a value to an option that may be given several times."""
         self.setdefault(name, []).append(value)
 
-    def many(self, name: str) -> list[str]:
-        """The values of an option that may be given several times."""
-        return self.get(name) or (_fromEnvironment(name) or "").split()
+    def many(self, name: str, configured: Iterable[str] = ()) -> list[str]:
+        """The values of an option that may be given several times, or those in the file."""
+        return self.get(name) or (_fromEnvironment(name) or "").split() or list(configured)
+
+    def readConfiguration(self, clock: IReactorTime) -> None:
+        """Read the configuration file, if there is one.
+
+        Raises `UsageError` with everything that is wrong with it, where no earlier one is kept.
+        """
+        if self["config"]:
+            file = Path(self["config"])
+            self.keeper = ConfigurationKeeper(file, self.role, self.stateDir, clock)
+            self.configuration = self.keeper.configuration
 
     @property
     def stateDir(self) -> Path:
         """The state directory."""
         return Path(self["state-dir"]) if self["state-dir"] else defaultStateDir()
 
+    @property
+    def certificate(self) -> Path | None:
+        """Our certificate, where it is not the state directory's."""
+        return _path(self["certificate"]) or self.configuration.router.certificate
+
     def identity(self, default: str) -> str:
         """Our identity: as given, else the one in the certificate given, else the default."""
-        given: str | None = self["identity"]
-        if given is None and self["certificate"]:
-            [certificate, *_] = readCertificates(Path(self["certificate"]), "certificate")
+        given: str | None = self["identity"] or self.configuration.router.identity
+        if given is None and self.certificate is not None:
+            [certificate, *_] = readCertificates(self.certificate, "certificate")
             given = readCertificate(certificate).commonName
         return given or default
 
-    def files(self, identity: str) -> CertificatePaths:
-        """Where certificate, key and authority are: as given, else the state directory's."""
-        own = certificatePaths(self.stateDir, identity)
-        return CertificatePaths(
-            certificate=Path(self["certificate"] or own.certificate),
-            key=Path(self["key"] or own.key),
-            authority=Path(self["authority"] or own.authority),
-        )
-
     def trustSources(self, identity: str) -> TrustSources:
         """Where what we present and whom we trust are; raises `UsageError` for no such policy."""
-        policy, crl = self["trust"], self["crl"]
+        ours, believed = self.configuration.router, self.configuration.trust
+        own = certificatePaths(self.stateDir, identity)
+        policy = self["trust"] or believed.policy or AUTHORITY
+        crl = _path(self["crl"]) or believed.crl
         if policy not in POLICIES:
             raise UsageError(f"--trust {policy!r} is no policy: say {', '.join(POLICIES)}")
         if crl and policy != AUTHORITY:
             raise UsageError(f"--crl is for --trust authority; with --trust {policy} leave it out")
-        files = self.files(identity)
         return TrustSources(
             identity,
-            files.certificate,
-            files.key,
+            self.certificate or own.certificate,
+            _path(self["key"]) or ours.key or own.key,
             policy,
-            authorities=[files.authority],
-            devices=Path(self["devices"] or devicesPath(self.stateDir)),
-            crl=Path(crl) if crl else None,
+            authorities=[Path(self["authority"])]
+            if self["authority"]
+            else believed.authorities or [own.authority],
+            devices=_path(self["devices"]) or believed.devices or devicesPath(self.stateDir),
+            crl=crl,
             optionalCrl=revocationPaths(self.stateDir)[1],
         )
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
 
 
 def _fromEnvironment(name: str) -> str | None:
@@ -170,11 +196,51 @@ class QuietStop(MultiService):
 
 def keepTrust(
     top: QuietStop, trust: Trust, sources: TrustSources, connections: Connections
-) -> None:
+) -> TrustKeeper:
     """Follow the files that a trust was made of, by their times and on SIGHUP."""
     keeper = TrustKeeper(trust, sources, connections, connections.clock)
     keeper.setServiceParent(top)
     top.onHangup.append(keeper.reload)
+    return keeper
+
+
+def keepConfiguration(
+    top: QuietStop,
+    options: CommonOptions,
+    trustKeeper: TrustKeeper,
+    connections: Connections,
+    apply: Callable[[Configuration], None] = lambda _: None,
+) -> None:
+    """Put the configuration file in force, and anew when it changes and on SIGHUP.
+
+    apply: puts in force what is for this plugin alone.
+    """
+    keeper = options.keeper
+    if keeper is None:
+        return
+
+    def put(configuration: Configuration) -> None:
+        before, options.configuration = options.configuration, configuration
+        try:
+            trustKeeper.follow(options.trustSources(connections.node.parameters.identity))
+        except UsageError:
+            options.configuration = before
+            raise
+        putLimits(configuration)
+
+    def putLimits(configuration: Configuration) -> None:
+        connections.sessionSettings = configuration.sessionSettings
+        connections.setLimits(configuration.limits.connections)
+        connections.setPatience(configuration.patience)
+        apply(configuration)
+
+    def told(problems: tuple[str, ...]) -> None:
+        connections.misconfigured = problems
+
+    putLimits(keeper.configuration)
+    keeper.apply, keeper.told = put, told
+    keeper.setServiceParent(top)
+    top.onHangup.insert(0, keeper.reload)
 
 
 def keepUpstream(

@@ -19,6 +19,7 @@ from epnet.tap.common import (
     CommonOptions,
     QuietStop,
     hostIdentity,
+    keepConfiguration,
     keepTrust,
     keepUpstream,
     loadTrust,
@@ -62,10 +63,15 @@ def makeDeviceService(
     identity = options.identity(hostIdentity(device.type))
     sources = options.trustSources(identity)
     trust = loadTrust(sources)
-    connections = Connections(makeNode(device, parametersOf(device, identity), reactor), reactor)
+    ours = options.configuration.router
+    parameters = parametersOf(device, identity, ours.tenant, ours.provider)
+    if ours.name is not None:
+        parameters = parameters.replace(name=ours.name)
+    connections = Connections(makeNode(device, parameters, reactor), reactor)
     top = QuietStop(reactor)
     connections.setServiceParent(top)
-    keepTrust(top, trust, sources, connections)
+    trustKeeper = keepTrust(top, trust, sources, connections)
+    keepConfiguration(top, options, trustKeeper, connections)
     for text in upstreams:
         dialling = EPPeerFactory if peer else EPClientFactory
         keepUpstream(top, connections, trust, text, dialling)
@@ -78,4 +84,4 @@ def makeDeviceService(
 
 def listeners(options: DeviceOptions) -> list[str]:
     """Where to listen: as given, else `EP_PORT` on all interfaces (Ethernet/TCP §2)."""
-    return options.many("listen") or [defaultListen()]
+    return options.many("listen", options.configuration.router.listen) or [defaultListen()]

@@ -7,6 +7,8 @@ from importlib.metadata import version
 from twisted.application.service import IService
 
 from epnet.clock import steadyReactor
+from epnet.config.model import ROUTER, Configuration
+from epnet.config.policies import PolicyKeeper, policiesPath, policySource
 from epnet.connections import Connections
 from epnet.demo import DEMO_PORTS, Household
 from epnet.endpoints import Listener, defaultListen
@@ -16,11 +18,13 @@ from epnet.observe.web import makeSite
 from epnet.pki import ensureCertificate
 from epnet.router.ports import PortMaker
 from epnet.router.router import Router
+from epnet.router.settings import PortSettings
 from epnet.tap.common import (
     CommonOptions,
     QuietStop,
     clearErrors,
     hostIdentity,
+    keepConfiguration,
     keepTrust,
     keepUpstream,
     loadTrust,
@@ -34,12 +38,13 @@ VERSION = ".".join(version("epnet").split(".")[:2])
 class Options(CommonOptions):
     """The options of ep-router."""
 
+    role = ROUTER
     synopsis = "[options]"
     optFlags = [
         ["demo", None, "Route for a simulated household: five real EP clients in this process"]
     ]
     optParameters = [
-        ["http", None, DEFAULT_HTTP, "Endpoint for the live page, state and metrics"],
+        ["http", None, None, "Endpoint for the live page, state and metrics"],
     ]
 
     def opt_listen(self, endpoint: str) -> None:
@@ -55,8 +60,13 @@ class Options(CommonOptions):
 def makeService(options: Options) -> IService:
     """The service of a router; makes its authority and certificate where there are none."""
     reactor = steadyReactor()
-
-    given = options["certificate"] or options["key"] or options["authority"]
+    options.readConfiguration(reactor)
+    ours, believed = options.configuration.router, options.configuration.trust
+    given = (
+        options.certificate
+        or (options["key"] or ours.key)
+        or (options["authority"] or believed.authorities)
+    )
     if given and options["demo"]:
         raise UsageError(
             "--demo issues certificates from an authority of its own: start it without "
@@ -71,30 +81,53 @@ def makeService(options: Options) -> IService:
         identity=identity,
         type="router",
         version=VERSION,
-        name="epnet energy router",
+        name=ours.name or "epnet energy router",
+        tenant=ours.tenant,
+        provider=ours.provider,
     )
-    makePort = PortMaker(reactor, DEMO_PORTS if options["demo"] else {})
-    router = Router(parameters, makePort, reactor)
+    router = Router(parameters, PortMaker(reactor, DEMO_PORTS if options["demo"] else {}), reactor)
     connections = Connections(router, reactor)
 
     top = QuietStop(reactor)
     connections.setServiceParent(top)
-    keepTrust(top, trust, sources, connections)
+    trustKeeper = keepTrust(top, trust, sources, connections)
     listening = [
         Listener(reactor, text, EPServerFactory(connections, trust).door())
-        for text in options.many("listen") or [defaultListen()]
+        for text in options.many("listen", ours.listen) or [defaultListen()]
     ]
     page = Listener(
         reactor,
-        options["http"],
+        options["http"] or options.configuration.http.listen or DEFAULT_HTTP,
         makeSite(router, connections, reactor),
         "the live page is at http://{address}/",
     )
     for listener in (*listening, page):
         listener.setServiceParent(top)
-    for text in options.many("upstream"):
+    for text in options.many("upstream", options.configuration.upstream.hosts):
         keepUpstream(top, connections, trust, text)
+    policies = _policyKeeper(options, identity, router)
+    if policies is not None:
+        policies.setServiceParent(top)
+    demonstrated = DEMO_PORTS if options["demo"] else {}
+
+    def apply(configuration: Configuration) -> None:
+        ports, default = configuration.ports, configuration.defaultPort
+        if demonstrated:  # a demonstration takes everybody
+            ports, default = {**demonstrated, **ports}, default or PortSettings()
+        router.describe(ports, default)
+        (policies.configured if policies else router.setPolicies)(configuration.policies)
+
+    keepConfiguration(top, options, trustKeeper, connections, apply)
     if options["demo"]:
         household = Household(reactor, options.stateDir, identity, listening[0].dialled)
         household.setServiceParent(top)
     return top
+
+
+def _policyKeeper(options: Options, identity: str, router: Router) -> PolicyKeeper | None:
+    """Who keeps the policies where the configuration names a source of them."""
+    name = options.configuration.policy.source
+    if name is None:
+        return None
+    file = policiesPath(options.stateDir, identity)
+    return PolicyKeeper(policySource(name), router.setPolicies, file, steadyReactor())

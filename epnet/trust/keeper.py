@@ -70,7 +70,7 @@ class TrustKeeper(Service):
         timeOfDay: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._trust = trust
-        self._sources = sources.pinned()
+        self._asked, self._sources = sources, sources.pinned()
         self._connections = connections
         self._timeOfDay = timeOfDay
         self._watch = Watch(lambda: self._sources.signature())
@@ -125,12 +125,14 @@ class TrustKeeper(Service):
         self._recheck()
 
     def follow(self, sources: TrustSources) -> None:
-        """Go by other files from now on.
+        """Go by other files from now on, if they are other ones.
 
         Raises `UsageError`, and leaves everything as it was, if they cannot be gone by.
         """
+        if sources == self._asked:
+            return
         sources.load()
-        self._sources = sources.pinned()
+        self._asked, self._sources = sources, sources.pinned()
         self.reload()
 
     def _guarded(self, call: Callable[[], None]) -> None:

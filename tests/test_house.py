@@ -39,7 +39,7 @@ FLOORS: list[set[str]] = [
         "node",
         "sockets",
     },
-    {"devices", "router", "observe", "middle"},
+    {"devices", "router", "observe", "config", "middle"},
     {"bench", "cli", "tap", "demo", "dissector", "testing"},
 ]
 """What stands on which floor, the lowest first."""

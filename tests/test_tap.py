@@ -62,12 +62,12 @@ class OptionTests(SynchronousTestCase):
         self.assertEqual(self.upstreams, ["c", "d"])
 
     def test_filesAsGivenElseFromTheStateDirectory(self) -> None:
-        files = self.options("--state-dir=/s", "--key=/k").files("me")
-        self.assertEqual(files.key, Path("/k"))
-        self.assertEqual(files.certificate, Path("/s/certificates/me.cert.pem"))
+        sources = self.options("--state-dir=/s", "--key=/k").trustSources("me")
+        self.assertEqual(sources.key, Path("/k"))
+        self.assertEqual(sources.certificate, Path("/s/certificates/me.cert.pem"))
 
     def test_theHttpEndpointHasADefaultOnLoopback(self) -> None:
-        self.assertIn("127.0.0.1", router.Options()["http"])
+        self.assertIn("127.0.0.1", router.Options().http)
 
 
 class TrustTests(SynchronousTestCase):

@@ -57,6 +57,7 @@ class Router:
         self._makePort = makePort
         self._clock = clock
         self._policies = Policies()
+        self._undescribed: set[str] = set()
         self._ticked = clock.seconds()
 
     # INode
@@ -64,24 +65,27 @@ class Router:
     def sessionOpened(self, link: ILink) -> None:
         """A device has connected: it gets its port back, or a new one."""
         identity = link.peer.identity
+        if identity in self._undescribed:
+            self.ports.pop(identity, None)
         try:
-            self._makePort.settingsOf(link.peer)
+            if identity not in self.ports:
+                self.ports[identity] = self._makePort(link.peer)
         except PortRefused as error:
             link.disconnect(str(error))
             return
-        if identity not in self.ports:
-            self.ports[identity] = self._makePort(link.peer)
         self.ports[identity].attach(link)
 
     def describe(self, described: Mapping[str, PortSettings], default: PortSettings | None) -> None:
         """Replace what installers say of the ports; connections stay where there is a port."""
         self._makePort.describe(described, default)
+        self._undescribed.clear()
         for port in self.ports.values():
             if port.peer is None:
                 continue
             try:
                 port.settings = self._makePort.settingsOf(port.peer)
             except PortRefused as error:
+                self._undescribed.add(port.identity)
                 if port.link is not None:
                     port.link.disconnect(str(error))
         self.allocate()

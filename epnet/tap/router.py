@@ -44,8 +44,18 @@ class Options(CommonOptions):
         ["demo", None, "Route for a simulated household: five real EP clients in this process"]
     ]
     optParameters = [
-        ["http", None, None, "Endpoint for the live page, state and metrics"],
+        [
+            "http",
+            None,
+            None,
+            f"Endpoint for the live page, state and metrics [default: {DEFAULT_HTTP}]",
+        ],
     ]
+
+    @property
+    def http(self) -> str:
+        """Where the live page is."""
+        return self["http"] or self.configuration.http.listen or DEFAULT_HTTP
 
     def opt_listen(self, endpoint: str) -> None:
         """Endpoint to listen on, with TLS on top; may be given several times."""
@@ -97,7 +107,7 @@ def makeService(options: Options) -> IService:
     ]
     page = Listener(
         reactor,
-        options["http"] or options.configuration.http.listen or DEFAULT_HTTP,
+        options.http,
         makeSite(router, connections, reactor),
         "the live page is at http://{address}/",
     )

@@ -98,7 +98,8 @@ def _parsePlace(text: str) -> Place | None:
     else:
         host, colon, port = text.partition(":")
         valid = not colon or bool(port)
-    number = int(port) if port.isascii() and port.isdigit() else 0 if port else EP_PORT
+    digits = port.isascii() and port.isdigit() and len(port) <= 5
+    number = int(port) if digits else 0 if port else EP_PORT
     return Place(host, number) if valid and host and 0 < number < 65536 else None
 
 

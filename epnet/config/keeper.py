@@ -157,7 +157,7 @@ class ConfigurationKeeper(Service):
     def _warn(self) -> None:
         """Tell of what is odd, and of what takes a restart."""
         for warning in self._found.warnings:
-            self.log.warn("{warning}", warning=warning.text(self._file))
+            self.log.warn("{oddity}", oddity=warning.text(self._file))
         for name in changedAtStartOnly(self._started, self.configuration):
             self.log.warn(
                 "{name} HAS CHANGED, which takes a restart: it stays as it was", name=name

@@ -242,8 +242,8 @@ class Endpoint(Text):
         unused: Any = object()
         try:
             serverEndpoint(unused, text)
-        except UsageError as error:
-            raise ValueError(f"is {error}") from error
+        except UsageError:
+            raise
         except Exception as error:  # whatever the parser of an endpoint, a plugin, may do
             raise ValueError(f"is {shown(text)}, which cannot be: {error}") from error
         return text
@@ -258,10 +258,7 @@ class Place(Text):
     def convert(self, value: object, reading: Reading) -> object:
         """Check that it can be read."""
         text = str(super().convert(value, reading))
-        try:
-            Upstream.parse(text)
-        except ValueError as error:
-            raise ValueError(f"is {error}") from error
+        Upstream.parse(text)
         return text
 
 

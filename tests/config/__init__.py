@@ -1,0 +1,1 @@
+"""The configuration file: read, checked, kept, replaced while the program runs."""

@@ -151,7 +151,8 @@ def _oddGroups(configuration: Configuration, ports: Mapping[str, PortSettings]) 
         path = ("policy", "group", number)
         if not group.members:
             yield (*path, "members"), "is empty, and no port names the group: it caps nothing"
-        lost = sorted(written.members - known) if ports else []
+        everyoneNamed = configuration.ports and configuration.defaultPort is None
+        lost = sorted(written.members - known) if everyoneNamed else []
         for name in lost:
             yield (*path, "members"), f"names {shown(name)}, which no port is{nearest(name, known)}"
         for name in sorted(group.members & ports.keys()):

@@ -69,7 +69,7 @@ def pathText(path: Path) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            text += "." * bool(text) + (part if _BARE.fullmatch(part) else json.dumps(part))
+            text += "." * bool(text) + (part if _BARE.fullmatch(part) else _quoted(part))
     return text
 
 
@@ -81,8 +81,13 @@ def shown(value: object) -> str:
         return "a table" if isinstance(value, dict) else "a list"
     if isinstance(value, int) and value.bit_length() > 64:
         return "a number far too large"
-    text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
+    text = _quoted(value) if isinstance(value, str) else str(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _quoted(text: str) -> str:
+    """A text on one line, whatever is in it."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def numberText(value: float) -> str:

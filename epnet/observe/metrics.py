@@ -81,6 +81,11 @@ def _routerMetrics(state: State) -> Iterator[Metric]:
     for code, count in state["diagnostics"].items():
         diagnostics.add_metric([code], count)
     yield diagnostics
+    yield GaugeMetricFamily(
+        "epnet_configuration_problems",
+        "Mistakes in the configuration file; with any, an earlier configuration is in force.",
+        len(state["configuration"]),
+    )
     expiry = GaugeMetricFamily(
         "epnet_certificate_expiry_seconds",
         "Time until what the router shows and goes by expires; below 0 once it has.",

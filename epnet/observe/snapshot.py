@@ -138,6 +138,7 @@ class State(TypedDict):
     devices: by identity.
     sessions: how many connections are in each state.
     diagnostics: how often each deviation from the specs was seen, by code.
+    configuration: what is wrong with its file, so that an earlier configuration is in force.
     certificates: s until what the router shows and goes by expires: own, authority, crl.
     """
 
@@ -146,6 +147,7 @@ class State(TypedDict):
     totals: Totals
     sessions: dict[str, int]
     diagnostics: dict[str, int]
+    configuration: list[str]
     certificates: dict[str, float]
     counters: Counters
 
@@ -181,6 +183,7 @@ def snapshot(router: Router, connections: Connections, uptime_s: float, time: da
         },
         "sessions": _sessionCounts(protocols.values()),
         "diagnostics": dict(sorted(connections.deviations.items())),
+        "configuration": list(connections.misconfigured),
         "certificates": {
             what: round((expiry - time).total_seconds(), 3)
             for what, expiry in sorted(connections.expiries.items())

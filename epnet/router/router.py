@@ -148,7 +148,9 @@ class Router:
         now = self._ticked = self._clock.seconds()
         began = perf_counter()
         ports = self.ports.values()
-        self.allocation = allocate([p.source() for p in ports], self._sinks())
+        self.allocation = allocate(
+            [p.source() for p in ports], self._sinks(), self._policies.groups
+        )
         self.decisions += 1
         self.decidingSeconds += perf_counter() - began
         sources, sinks = self.allocation.sources, self.allocation.sinks

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 import attrs
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -196,6 +196,7 @@ class MistakeTests(SynchronousTestCase):
             "to 100 Hz",
             "[upstream]\nhosts = ['a:b']": "2: upstream.hosts[0] 'a:b' is no upstream address",
             f"[upstream]\nhosts = ['a:{'9' * 5000}']": "2: upstream.hosts[0] 'a:9999",
+            "[router]\nname = 'a\x85b'": '2: router.name is "a\\u0085b"; it must not be empty',
             "[ports.a]\npriority = true": "2: ports.a.priority is true; it must be a whole number",
             "[ports.a]\npriority = 1.0": "2: ports.a.priority is 1.0; it must be a whole number",
             "[ports.a]\nmax_current = true": "2: ports.a.max_current is true; it must be a number",
@@ -355,6 +356,7 @@ class PropertyTests(SynchronousTestCase):
                 self.assertIsInstance(found.configuration.policies, object)
                 self.assertIsNotNone(found.configuration.sessionSettings)
 
+    @settings(deadline=None)  # many values are made for each
     @given(valuesOf(ROOT))
     def test_noConfigurationRaisesAnythingElse(self, data: dict[str, object]) -> None:
         self.check("".join(f"{inline(k)} = {inline(v)}\n" for k, v in data.items()).encode())

@@ -102,8 +102,6 @@ def oddities(configuration: Configuration) -> Iterator[Remark]:
         for key, odd in _oddDevice(policy, ports.get(identity)):
             yield (*path, key), odd
     yield from _oddGroups(configuration, ports)
-    if configuration.policy.policies.network.reserve == 1.0:
-        yield ("policy", "network", "reserve"), "is 1, which leaves nothing for anybody"
 
 
 def _oddPort(port: PortSettings) -> Iterator[tuple[str, str]]:

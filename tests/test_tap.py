@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest.mock import patch
 
@@ -17,18 +18,22 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from epnet import endpoints
 from epnet.clock import steadyReactor
+from epnet.config.model import Configuration
 from epnet.connections import Connections
 from epnet.dialler import Dialler
 from epnet.endpoints import Listener, defaultListen
 from epnet.errors import UsageError
+from epnet.factory import EPServerFactory
 from epnet.interfaces import INode
 from epnet.middle import MiddleNode
 from epnet.node import DeviceNode
 from epnet.pki import ensureCertificate, initAuthority, issueCertificate
 from epnet.tap import client, peer, router, server
-from epnet.tap.common import QuietStop, clearErrors, hostIdentity, loadTrust
+from epnet.tap.common import QuietStop, clearErrors, hostIdentity, keepConfiguration, loadTrust
 from epnet.trust.sources import TrustSources
-from tests.fakes import FakeLink
+from epnet.wire import SessionParameters
+from tests.fakes import FakeDevice, FakeLink
+from tests.observe.house import BelievingTrust
 
 S = TypeVar("S")
 
@@ -68,6 +73,95 @@ class OptionTests(SynchronousTestCase):
 
     def test_theHttpEndpointHasADefaultOnLoopback(self) -> None:
         self.assertIn("127.0.0.1", router.Options().http)
+
+
+class ConfigurationTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        self.file = self.folder / "house.toml"
+        self.file.write_text(
+            "[router]\nidentity = 'file'\nlisten = ['tcp:1', 'tcp:2']\nkey = 'file.pem'\n"
+            "[trust]\npolicy = 'devices'\nauthorities = ['a.pem', 'b.pem']\n"
+            "[http]\nlisten = 'tcp:3'\n[upstream]\nhosts = ['street']\n"
+        )
+
+    def options(self, *arguments: str, **environment: str) -> router.Options:
+        with patch.dict(os.environ, environment):
+            options = router.Options()
+            options.parseOptions([f"--state-dir={self.folder}", *arguments])
+            options.readConfiguration(Clock())
+            self.listen = options.many("listen", options.configuration.router.listen)
+        return options
+
+    def test_optionsThenTheEnvironmentThenTheFileThenDefaults(self) -> None:
+        file = f"--config={self.file}"
+        for arguments, environment, expected in [
+            (["--identity=option", file], {"EPNET_IDENTITY": "environment"}, "option"),
+            ([file], {"EPNET_IDENTITY": "environment"}, "environment"),
+            ([file], {}, "file"),
+            ([], {"EPNET_CONFIG": str(self.file)}, "file"),
+            ([], {}, "default"),
+        ]:
+            self.assertEqual(self.options(*arguments, **environment).identity("default"), expected)
+        for arguments, environment, several in [
+            (["--listen=tcp:9", file], {"EPNET_LISTEN": "tcp:8"}, ["tcp:9"]),
+            ([file], {"EPNET_LISTEN": "tcp:8"}, ["tcp:8"]),
+            ([file], {}, ["tcp:1", "tcp:2"]),
+            ([], {}, []),
+        ]:
+            self.options(*arguments, **environment)
+            self.assertEqual(self.listen, several)
+        self.assertEqual(self.options("--http=tcp:9", file).http, "tcp:9")
+        self.assertEqual(self.options(file).http, "tcp:3")
+
+    def test_trustIsMixedOfBoth(self) -> None:
+        sources = self.options(f"--config={self.file}").trustSources("me")
+        self.assertEqual((sources.policy, sources.key), ("devices", self.folder / "file.pem"))
+        self.assertEqual(list(sources.authorities), [self.folder / "a.pem", self.folder / "b.pem"])
+        given = self.options(
+            f"--config={self.file}", "--trust=open", "--authority=/x.pem", "--key=k"
+        )
+        sources = given.trustSources("me")
+        self.assertEqual(
+            (sources.policy, list(sources.authorities), sources.key),
+            ("open", [Path("/x.pem")], Path("k")),
+        )
+
+    def test_whatTheFileSaysIsPutInForceAndReplaced(self) -> None:
+        options = self.options(f"--config={self.file}")
+        keeper = options.keeper
+        assert keeper is not None
+        node = DeviceNode(FakeDevice(), SessionParameters(identity="file"), Clock())
+        connections = Connections(node, Clock())
+        followed: list[TrustSources] = []
+        applied: list[Configuration] = []
+        keeping = SimpleNamespace(follow=followed.append)
+        top = QuietStop(None)
+        keepConfiguration(top, options, keeping, connections, applied.append)  # type: ignore[arg-type]
+        self.assertEqual((len(applied), followed), (1, []))
+        self.file.write_text(
+            "[router]\nidentity = 'file'\npublish_hz = 50\n[ports.slow]\nloss_ms = 400\n"
+            "[limits]\nconnections = 7\nstrangers = 3\nidle_s = 9\n"
+        )
+        [reload] = top.onHangup
+        reload()
+        self.assertEqual((len(applied), followed[0].policy), (2, "authority"))
+        self.assertEqual((connections.limits.connections, connections.limits.strangers), (7, 3))
+        settings = EPServerFactory(connections, BelievingTrust()).sessionSettings
+        self.assertEqual((settings.publish, settings.idleLoss), (0.02, 9))
+        self.assertEqual(connections.patience, {"slow": 0.4})
+        self.assertEqual(connections.misconfigured, ())
+
+        def refuse(sources: TrustSources) -> None:
+            raise UsageError("no such authority")
+
+        keeping.follow = refuse
+        self.file.write_text("[limits]\nconnections = 9\n")
+        reload()
+        self.assertEqual(connections.limits.connections, 7)
+        self.assertEqual(options.configuration.limits.connections.connections, 7)
+        self.assertEqual(connections.misconfigured, ("no such authority",))
 
 
 class TrustTests(SynchronousTestCase):

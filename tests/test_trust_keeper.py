@@ -14,6 +14,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.connections import Connections
+from epnet.errors import UsageError
 from epnet.factory import EPClientFactory, EPServerFactory
 from epnet.identity import readCertificate
 from epnet.interfaces import Reading
@@ -99,6 +100,32 @@ class KeeperTestCase(SynchronousTestCase):
         for pair in pairs:
             self.assertIs(pair.server.session.phase, Phase.OPEN)
             self.assertIs(pair.client.session.phase, Phase.OPEN)
+
+
+class FollowTests(KeeperTestCase):
+    """The configuration names other files."""
+
+    def test_otherFilesAreGoneByAndWhoIsNotInThemLeaves(self) -> None:
+        pair = self.connect("car")
+        elsewhere = self.folder / "elsewhere"
+        authority = initAuthority(elsewhere)
+        files = issueCertificate(authority, "grid", out=elsewhere / "certificates")
+        self.keeper.follow(TrustSources.ofAuthority("grid", files))
+        self.advance(8)
+        self.assertIs(pair.server.session.phase, Phase.CLOSED)
+
+    def test_filesThatCannotBeGoneByChangeNothing(self) -> None:
+        pair = self.connect("car")
+        missing = evolve(self.sources, authorities=[self.folder / "missing.pem"])
+        self.assertRaises(UsageError, self.keeper.follow, missing)
+        self.keeper.reload()
+        self.advance(2)
+        self.assertOpen(pair)
+
+    def test_theSameFilesAreNotReadAgain(self) -> None:
+        self.assertEqual(
+            self.logged(lambda: self.keeper.follow(self.sources), *LogLevel.iterconstants()), []
+        )
 
 
 class ReloadTests(KeeperTestCase):

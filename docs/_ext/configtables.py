@@ -6,6 +6,7 @@ that the documentation cannot differ from it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from wiretables import section, tableOf
@@ -13,6 +14,11 @@ from wiretables import section, tableOf
 from epnet.config.keys import TABLES
 from epnet.config.kinds import Several
 from epnet.config.tables import Key, Named, Table
+
+
+def literal(text: str) -> str:
+    """A text with its quoted words as TOML has them, not as prose has."""
+    return re.sub(r'"[^"]*"', r"``\g<0>``", text)
 
 
 def holdsTables(key: Key) -> bool:
@@ -29,9 +35,9 @@ def keyTable(table: Table) -> Iterator[str]:
     rows = [
         (
             f"``{key.name}``" + (" †" if key.atStart else ""),
-            key.meaning,
-            key.kind.expected if not isinstance(key.kind, Table) else "a table, see below",
-            "(required)" if key.required else key.default or "none",
+            literal(key.meaning),
+            literal(key.kind.expected) if not isinstance(key.kind, Table) else "a table, see below",
+            "(required)" if key.required else literal(key.default) or "none",
         )
         for key in table.keys
         if not key.missing and not holdsTables(key)

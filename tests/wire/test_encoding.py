@@ -85,7 +85,6 @@ class NumberTests(SynchronousTestCase):
             self.assertEqual(shortest.number(value).hex(), data, repr(value))
 
     def test_onlySoManyAreKept(self) -> None:
-        shortest.integers.clear()  # of what other tests have left
         self.patch(shortest._Memo, "LIMIT", 10)
         memo = shortest._Memo(shortest.plainNumber)
         for value in range(1000, 1100):

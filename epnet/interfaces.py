@@ -156,11 +156,15 @@ class IPort(Interface):
 
 @attrs.frozen
 class PortReading:
-    """What a port's meter measured: V, and W into (import) or out of (export) the router."""
+    """What a port's meter measured: V, and W into (import) or out of (export) the router.
+
+    estimated: whether it is an estimate, for want of a meter.
+    """
 
     voltage_v: float
     import_w: float
     export_w: float
+    estimated: bool = False
 
 
 class IPolicySource(Interface):

@@ -98,6 +98,7 @@ def _writeFile(path: Path, content: bytes, mode: int, settle: Callable[[str, Pat
                 os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
             settle(temporary, path)
+            _syncDirectory(path.parent)
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(temporary)
@@ -107,3 +108,12 @@ def _writeFile(path: Path, content: bytes, mode: int, settle: Callable[[str, Pat
         ) from error
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _syncDirectory(path: Path) -> None:
+    """Make the names in a directory safe: a name is no part of the file that it leads to."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

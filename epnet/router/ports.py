@@ -21,6 +21,7 @@ from epnet.router.converter import SimulatedConverter
 from epnet.router.settings import DEFAULT_PORTS, PortSettings, Tier
 from epnet.router.terms import Sink, Source
 from epnet.wire import DemandParameters, StorageParameters, SupplyParameters
+from epnet.wire.values import Mix, Price
 
 
 class Port:
@@ -32,6 +33,7 @@ class Port:
     peer: its device as it last presented itself, or None where it never has.
     isolation: whether isolation blocks it.
     import_w, export_w: the set-points, W; at most one of them above 0.
+    mix, prices: what its device is told of the power that it receives, or None.
     """
 
     def __init__(self, identity: str, settings: PortSettings, converter: IPort) -> None:
@@ -43,6 +45,8 @@ class Port:
         self.leaving = False
         self.import_w = 0.0
         self.export_w = 0.0
+        self.mix: Mix | None = None
+        self.prices: tuple[Price, ...] | None = None
         self.transfer = Transfer(settings.max_power)
         self.isolation = IsolationGuard()
 
@@ -167,7 +171,7 @@ class Port:
         import_w = 0.0
         if isinstance(supply, SupplyParameters) and self.import_w > 0.0:
             import_w = max(0.0, (supply.voltage or 0.0) * (supply.current or 0.0))
-        return PortReading(self._exportVoltage(), import_w, self.export_w)
+        return PortReading(self._exportVoltage(), import_w, self.export_w, estimated=True)
 
     # What it says to its device
 
@@ -190,6 +194,8 @@ class Port:
             voltage_limit=self.settings.voltage,
             current_limit=(0, min(power_w / voltage, self.settings.current_limit)),
             power_limit=power_w,
+            power_mix=self.mix,
+            energy_prices=self.prices,
             voltage=voltage,
             current=self.measured().export_w / voltage,
         )

@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from epnet.interfaces import ILink, INode
 from epnet.lifecycle import Ending
+from epnet.router.accounts import Accounts
 from epnet.router.allocation import Allocation, allocate
 from epnet.router.policy import Policies
 from epnet.router.ports import Port, PortMaker, PortRefused
@@ -42,18 +43,24 @@ class Router:
     ports: by device identity; a port stays when its device goes.
     allocation: the newest decision.
     decisions, decidingSeconds: how many there were, and how long they took together, s.
+    accounts: the energy that went through the ports, and what travelled with it.
     """
 
     log = Logger()
 
     def __init__(
-        self, parameters: SessionParameters, makePort: PortMaker, clock: IReactorTime
+        self,
+        parameters: SessionParameters,
+        makePort: PortMaker,
+        clock: IReactorTime,
+        accounts: Accounts | None = None,
     ) -> None:
         self.parameters = parameters
         self.ports: dict[str, Port] = {}
         self.allocation: Allocation = allocate((), ())
         self.decisions = 0
         self.decidingSeconds = 0.0
+        self.accounts = accounts or Accounts(parameters.tenant)
         self._makePort = makePort
         self._clock = clock
         self._policies = Policies()
@@ -118,6 +125,7 @@ class Router:
         due = now + SLACK - self._ticked >= TICK_SECONDS
         if due or any(port.overdrawn for port in self.ports.values()):
             self.allocate()
+            self.accounts.advance(now, self.ports.values())
 
     def draining(self, link: ILink) -> None:
         """The session is being closed on purpose: the port's power goes to the others."""

@@ -16,6 +16,8 @@ from epnet.errors import UsageError
 from epnet.factory import EPServerFactory
 from epnet.observe.web import makeSite
 from epnet.pki import ensureCertificate
+from epnet.router.meterkeeper import MeterKeeper
+from epnet.router.meterstore import MeterStore
 from epnet.router.ports import PortMaker
 from epnet.router.router import Router
 from epnet.router.settings import PortSettings
@@ -99,7 +101,10 @@ def makeService(options: Options) -> IService:
     connections = Connections(router, reactor)
 
     top = QuietStop(reactor)
-    connections.setServiceParent(top)
+    store = MeterStore(options.stateDir / "meters" / identity)
+    meters = MeterKeeper(router.accounts, store, reactor)
+    connections.setServiceParent(meters)
+    meters.setServiceParent(top)
     trustKeeper = keepTrust(top, trust, sources, connections)
     listening = [
         Listener(reactor, text, EPServerFactory(connections, trust).door())

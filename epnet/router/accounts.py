@@ -1,0 +1,268 @@
+"""The accounts of a router: how much energy went through each port, and what travelled with it.
+
+Each tick every port's meter is read.  Once a second the energies since the last time are settled:
+what the sources gave is blended, and the sinks receive that blend (`epnet.router.provenance` has
+the rules).  Where more than half of what was given is not received, as in the moment between a
+source's start and a sink's, the half counts as lost on the way, and the router itself has used the
+rest.  What is received while nothing is given counts as given, Unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+from math import fsum
+from typing import TYPE_CHECKING, Final
+
+import attrs
+from twisted.logger import Logger
+
+from epnet.router.ledger import Account, Books, Record
+from epnet.router.provenance import JOULES_PER_KWH, UNKNOWN, Blend, mixed, wholePercents
+from epnet.session import SLACK
+from epnet.wire.values import Price
+
+if TYPE_CHECKING:
+    from epnet.router.ports import Port
+
+SETTLE_SECONDS: Final = 1.0
+"""Time between two settlements."""
+
+MOST_CARRIED: Final = 2.0
+"""How much may have been given for each joule received; more is the router's own use."""
+
+NO_CURRENCY: Final = "XXX"
+"""What ISO 4217 has for amounts in no currency."""
+
+_NOTHING: Final = Record()
+
+
+@attrs.frozen
+class _Flow:
+    """What went through a port since the last settlement, J."""
+
+    port: Port
+    account: Account
+    joules: float
+
+
+class Accounts:
+    """The accounts of all ports of a router.
+
+    tenant: whose network this is; local energy stays local only within it.
+    currency: of prices, three capital letters; by default that of the first price that is told.
+    fee: what is added to the price of everything received, per kWh.
+    timeOfDay: tells the time of day, aware, for the prices that hold.
+    byPort: the accounts by the identity of the port's device.
+    books: the sums.
+    network: what everybody received in the last second, or None where nobody did.
+    selfConsumption: the part of that which stayed in the network, 0 to 1; None without any
+        local energy in it.
+    saved: the records that are in safety, or None if nothing keeps them.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        tenant: str | None = None,
+        currency: str | None = None,
+        fee: float = 0.0,
+        timeOfDay: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.tenant = tenant
+        self.currency = currency
+        self.fee = fee
+        self.byPort: dict[str, Account] = {}
+        self.books = Books()
+        self.network: Blend | None = None
+        self.selfConsumption: float | None = None
+        self.saved: Mapping[str, Record] | None = None
+        self._timeOfDay = timeOfDay
+        self._settledAt: float | None = None
+        self._prices: tuple[Price, ...] = ()
+
+    # Time
+
+    def advance(self, now: float, ports: Collection[Port]) -> None:
+        """Read every meter, at a monotonic time, s; settle once a second."""
+        for port in ports:
+            account = self.byPort.get(port.identity)
+            if account is None:
+                account = self.byPort[port.identity] = Account()
+            reading = port.measured()
+            account.meter.read(now, reading.import_w, reading.export_w, reading.estimated)
+        if self._settledAt is None:
+            self._settledAt = now
+        elif now + SLACK - self._settledAt >= SETTLE_SECONDS:
+            self._settle(ports, now - self._settledAt)
+            self._settledAt = now
+
+    # What is kept
+
+    def records(self) -> dict[str, Record]:
+        """What is to be kept, by identity; nothing of ports that nothing ever went through."""
+        return {
+            identity: account.record()
+            for identity, account in self.byPort.items()
+            if not account.meter.idle
+        }
+
+    def restore(self, records: Mapping[str, Record], missed_s: float) -> None:
+        """Go on from what was kept; so long, s, nothing was metered since: a gap for each port."""
+        self.saved = records
+        self.byPort = {identity: Account.of(record) for identity, record in records.items()}
+        if missed_s > 0.0:
+            for account in self.byPort.values():
+                account.meter.missed(round(missed_s * 1e6))
+
+    def shown(self, identity: str) -> Record:
+        """The account of a port for all to see.
+
+        A meter shows only what is already in safety, so that nobody ever sees it run backwards.
+        """
+        if self.saved is not None:
+            return self.saved.get(identity, _NOTHING)
+        account = self.byPort.get(identity)
+        return account.record() if account is not None else _NOTHING
+
+    # Settlement
+
+    def _settle(self, ports: Collection[Port], seconds: float) -> None:
+        """Blend what was given since the last time, and give it to who received it."""
+        time = self._timeOfDay()
+        given: list[_Flow] = []
+        taken: list[_Flow] = []
+        for port in ports:
+            account = self.byPort[port.identity]
+            account.flowed = None
+            account.listen(port, self._isAbroad(port), time, self.books)
+            imported, exported = account.settle()
+            if imported:
+                given.append(_Flow(port, account, imported))
+            if exported:
+                taken.append(_Flow(port, account, exported))
+        self.network = self._blended(self._collected(given, seconds), taken)
+        self._give(taken)
+        self._publish(ports, time)
+
+    def _collected(self, given: list[_Flow], seconds: float) -> list[tuple[float, float, Blend]]:
+        """What the sources gave: at their terminals, at the bus, and its blend."""
+        parts = []
+        for flow in given:
+            tank = flow.account.tank
+            if tank is not None:
+                self.books.came(tank.take(flow.joules), UNKNOWN)
+            blend = flow.account.flowed = self._blendOf(flow)
+            if tank is None:
+                self.books.came(flow.joules, blend)
+            parts.append((flow.joules, _injected(flow, seconds), blend))
+        return parts
+
+    def _blended(self, parts: list[tuple[float, float, Blend]], taken: list[_Flow]) -> Blend | None:
+        """What everybody receives: what the sources gave, with what was lost on the way."""
+        received = fsum(flow.joules for flow in taken)
+        if not parts and received:
+            self.books.came(received, UNKNOWN)
+            return attrs.evolve(UNKNOWN, unpriced=1.0)
+        gave = fsum(terminal for terminal, _, _ in parts)
+        self.books.energyLost += gave - received
+        if not gave:
+            return None
+        bus = mixed(parts)
+        carried = min(gave, MOST_CARRIED * received)
+        self.books.carbonOwn += (gave - carried) * bus.carbon / JOULES_PER_KWH
+        if not received:
+            return None
+        blend = bus.carrying(carried, received)
+        return attrs.evolve(blend, cost=blend.cost + self.fee)
+
+    def _give(self, taken: list[_Flow]) -> None:
+        """Book what the sinks received."""
+        blend, outside = self.network, 0.0
+        self.selfConsumption = None
+        if blend is None:
+            return
+        abroad = blend.abroad()
+        for flow in taken:
+            account = flow.account
+            account.carbon_g += flow.joules * blend.carbon / JOULES_PER_KWH
+            account.flowed = blend
+            if account.tank is not None:
+                account.tank.put(flow.joules, blend)
+            else:
+                self.books.went(flow.joules, blend)
+            if self._isAbroad(flow.port):
+                account.flowed = abroad
+                outside += flow.joules
+        if blend.local > 0.0:
+            self.selfConsumption = 1.0 - outside / fsum(flow.joules for flow in taken)
+
+    def _publish(self, ports: Collection[Port], time: datetime) -> None:
+        """Let the router's Supplies say what is received."""
+        mix = mixAbroad = prices = None
+        if self.network is not None:
+            mix = wholePercents(self.network.sources)
+            mixAbroad = wholePercents(self.network.abroad().sources)
+            prices = self._forecast(self.network.price, time)
+        for port in ports:
+            port.mix = mixAbroad if self._isAbroad(port) else mix
+            port.prices = prices
+
+    def _forecast(self, price: float | None, time: datetime) -> tuple[Price, ...] | None:
+        """The price as a forecast of one, the same as before while it does not change."""
+        if price is None:
+            return None
+        amount, currency = round(price, 4), self.currency or NO_CURRENCY
+        if [(known.amount, known.currency) for known in self._prices] != [(amount, currency)]:
+            self._prices = (Price(time.replace(microsecond=0), amount, currency),)
+        return self._prices
+
+    def _blendOf(self, flow: _Flow) -> Blend:
+        """What a source gave, at its price: as configured, as its device says, as it has cost.
+
+        Local production without a price costs nothing; what comes from outside without one has no
+        known price.
+        """
+        account, settings = flow.account, flow.port.settings
+        blend = account.source if account.tank is None else account.tank.blend
+        if settings.price is not None:
+            return attrs.evolve(blend, cost=settings.price, unpriced=0.0)
+        if account.price is not None and self._isOurs(account.price.currency, flow):
+            return attrs.evolve(blend, cost=account.price.amount, unpriced=0.0)
+        if account.price is not None or (account.tank is None and settings.side in "BC"):
+            return attrs.evolve(blend, cost=0.0, unpriced=1.0)
+        return blend
+
+    def _isOurs(self, currency: str, flow: _Flow) -> bool:
+        """Whether prices are in our currency; there is nothing here that could convert others."""
+        if self.currency is None:
+            self.currency = currency
+        misfit = currency != self.currency
+        if misfit and not flow.account.misfit:
+            self.log.warn(
+                "{identity} has prices in {currency}, but this router reckons in {ours}: they "
+                "count as unknown",
+                identity=flow.port.identity,
+                currency=currency,
+                ours=self.currency,
+            )
+        flow.account.misfit = misfit
+        return not misfit
+
+    def _isAbroad(self, port: Port) -> bool:
+        """Whether a port leads to a network not known to be ours: the grid, others' routers.
+
+        Tenants count only as far as a certificate vouches for them.
+        """
+        side = port.settings.side
+        if side != "C":
+            return side == "B"
+        return self.tenant is None or port.peer is None or port.peer.tenant != self.tenant
+
+
+def _injected(flow: _Flow, seconds: float) -> float:
+    """The energy of a source at the bus, J, by its port's loss at the average power."""
+    loss = flow.port.settings.loss
+    watts = min(flow.joules / seconds, loss.peak)
+    return flow.joules * loss.injected(watts) / watts

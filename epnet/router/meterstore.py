@@ -1,0 +1,169 @@
+"""The files that the accounts of a router are kept in; they survive whatever ends the process.
+
+The accounts are written as a whole, to one of two files in turn, and each file is replaced as a
+whole too: whenever the process or the power goes, one of them is complete.  Each tells its sequence
+number and the digest of its content; on start the newer one that is sound counts.
+
+All of this waits for the disk: `epnet.router.meterkeeper` calls it in a thread.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+from twisted.logger import Logger
+
+from epnet.errors import UsageError
+from epnet.router.ledger import Record
+from epnet.router.provenance import Blend
+from epnet.state import makePrivateDirectory, replaceFile
+from epnet.wire import Source
+
+FORMAT: Final = 1
+"""The format of the files; others are not read."""
+
+Records = Mapping[str, Record]
+
+
+@attrs.frozen
+class Saved:
+    """What a file holds.
+
+    sequence: counts the writes; the higher is the newer.
+    time: when it was written, aware.
+    """
+
+    sequence: int
+    time: datetime
+    records: Records
+
+
+class MeterStore:
+    """The files that accounts are kept in.
+
+    folder: a directory for nothing else; made where it is not there.
+    """
+
+    log = Logger()
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._sequence = 0
+        self._lock: int | None = None
+
+    def open(self) -> Saved | None:
+        """Lock the folder and give what was written last, or None if there is nothing.
+
+        A file that is not sound is set aside under another name.  Raises `UsageError` if another
+        process has the folder, or it cannot be used.
+        """
+        makePrivateDirectory(self.folder)
+        try:
+            self._takeLock()
+            for leftover in self.folder.glob(".new-*"):
+                with suppress(OSError):
+                    leftover.unlink()
+            found = [saved for saved in map(self._load, self._files()) if saved is not None]
+        except OSError as error:
+            raise UsageError(
+                f"cannot use the meters in {self.folder}: {error.strerror}; mend it, or choose "
+                "another state directory"
+            ) from error
+        newest = max(found, key=lambda saved: saved.sequence, default=None)
+        if newest is not None:
+            self._sequence = newest.sequence
+        return newest
+
+    def write(self, records: Records, time: datetime) -> None:
+        """Write the records; blocks until they are safe.  Raises `UsageError` if that fails."""
+        sequence = self._sequence + 1
+        body = "".join(map(_line, sorted(records.items()))).encode()
+        head = {
+            "format": FORMAT,
+            "sequence": sequence,
+            "time": time.isoformat(),
+            "sha256": sha256(body).hexdigest(),
+        }
+        path = self._files()[sequence % 2]
+        replaceFile(path, json.dumps(head).encode() + b"\n" + body, 0o600)
+        # Only now, so that after a failure the other file, the good one, is left alone.
+        self._sequence = sequence
+
+    def close(self) -> None:
+        """Let others have the folder."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _files(self) -> tuple[Path, Path]:
+        return self.folder / "meters-0.jsonl", self.folder / "meters-1.jsonl"
+
+    def _takeLock(self) -> None:
+        # Not for writing: a disk that has become read-only can still be read and locked.
+        self._lock = os.open(self.folder / "lock", os.O_RDONLY | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise UsageError(
+                f"another router keeps its meters in {self.folder}: stop it, or give this one "
+                "another --state-dir"
+            ) from None
+
+    def _load(self, path: Path) -> Saved | None:
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return _parse(content)
+        except (ValueError, KeyError, TypeError) as error:
+            aside = path.with_suffix(".damaged")
+            self.log.critical(
+                "the meters in {path} are damaged ({error}); they are set aside as {aside}",
+                path=path,
+                error=error,
+                aside=aside,
+            )
+            path.rename(aside)
+            return None
+
+
+def _line(item: tuple[str, Record]) -> str:
+    identity, record = item
+    fields = attrs.asdict(record, recurse=False)
+    if record.blend is not None:
+        fields["blend"] = {
+            **attrs.asdict(record.blend, recurse=False),
+            "sources": {source.name: part for source, part in record.blend.sources.items()},
+        }
+    return json.dumps({"identity": identity, **fields}) + "\n"
+
+
+def _parse(content: bytes) -> Saved:
+    """The content of a file.  Raises ValueError, KeyError or TypeError if it is not sound."""
+    line, _, body = content.partition(b"\n")
+    head = json.loads(line)
+    if head["format"] != FORMAT:
+        raise ValueError(f"its format is {head['format']}, not {FORMAT}")
+    if head["sha256"] != sha256(body).hexdigest():
+        raise ValueError("its digest is wrong")
+    records = dict(_record(json.loads(line)) for line in body.splitlines())
+    return Saved(int(head["sequence"]), datetime.fromisoformat(head["time"]), records)
+
+
+def _record(fields: dict[str, Any]) -> tuple[str, Record]:
+    identity, blend = fields.pop("identity"), fields.pop("blend")
+    if blend is not None:
+        sources = {Source[name]: part for name, part in blend.pop("sources").items()}
+        blend = Blend(sources, **blend)
+    return identity, Record(**fields, blend=blend)

@@ -15,6 +15,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from epnet.lifecycle import Phase
+from epnet.observe.accounting import (
+    AccountState,
+    MeteringState,
+    NetworkState,
+    accountState,
+    meteringState,
+    networkState,
+)
 from epnet.wire import DemandParameters, Message, StorageParameters, SupplyParameters
 from epnet.wire.jsonform import fieldsOf
 
@@ -71,8 +79,8 @@ class SessionState(TypedDict):
     provider: str | None
 
 
-class DeviceState(TypedDict):
-    """A port and the device that belongs to it.
+class DeviceState(AccountState):
+    """A port and the device that belongs to it, with its account.
 
     name, type: as the device last said; null where it never has.
     side: A loads, B utility grid, C other routers, D local resources (EnergyNet §2.2).
@@ -150,6 +158,8 @@ class State(TypedDict):
     configuration: list[str]
     certificates: dict[str, float]
     counters: Counters
+    network: NetworkState
+    metering: MeteringState
 
 
 def snapshot(router: Router, connections: Connections, uptime_s: float, time: datetime) -> State:
@@ -160,7 +170,7 @@ def snapshot(router: Router, connections: Connections, uptime_s: float, time: da
     """
     protocols: dict[ILink | None, EPProtocol] = {protocol: protocol for protocol in connections}
     devices = [
-        _deviceState(port, protocols.get(port.link), router.allocation)
+        _deviceState(port, protocols.get(port.link), router)
         for _, port in sorted(router.ports.items())
     ]
     allocation, parameters = router.allocation, router.parameters
@@ -197,6 +207,8 @@ def snapshot(router: Router, connections: Connections, uptime_s: float, time: da
             "decisions": router.decisions,
             "deciding_s": router.decidingSeconds,
         },
+        "network": networkState(router.accounts),
+        "metering": meteringState(router.accounts),
     }
     return state
 
@@ -241,7 +253,7 @@ def _sessionCounts(protocols: Iterable[EPProtocol]) -> dict[str, int]:
     return counts
 
 
-def _deviceState(port: Port, protocol: EPProtocol | None, allocation: Allocation) -> DeviceState:
+def _deviceState(port: Port, protocol: EPProtocol | None, router: Router) -> DeviceState:
     parameters = port.peer.parameters if port.peer is not None else None
     measured = port.measured()
     return {
@@ -260,7 +272,8 @@ def _deviceState(port: Port, protocol: EPProtocol | None, allocation: Allocation
         "import_w": _watts(measured.import_w),
         "export_w": _watts(measured.export_w),
         "estimated": port.estimated,
-        "why": _why(port, allocation),
+        "why": _why(port, router.allocation),
+        **accountState(router.accounts, port.identity),
     }
 
 

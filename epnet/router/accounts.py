@@ -15,12 +15,11 @@ from math import fsum
 from typing import TYPE_CHECKING, Final
 
 import attrs
-from twisted.logger import Logger
 
 from epnet.router.ledger import Account, Books, Record
 from epnet.router.provenance import JOULES_PER_KWH, UNKNOWN, Blend, mixed, wholePercents
 from epnet.session import SLACK
-from epnet.wire.values import Price
+from epnet.wire.values import Mix, Price
 
 if TYPE_CHECKING:
     from epnet.router.ports import Port
@@ -50,7 +49,8 @@ class Accounts:
     """The accounts of all ports of a router.
 
     tenant: whose network this is; local energy stays local only within it.
-    currency: of prices, three capital letters; by default that of the first price that is told.
+    currency: of prices, three capital letters; None for that of the devices if they agree.  A price
+        in any other is no known price, for nothing here could convert it.
     fee: what is added to the price of everything received, per kWh.
     timeOfDay: tells the time of day, aware, for the prices that hold.
     byPort: the accounts by the identity of the port's device.
@@ -58,10 +58,10 @@ class Accounts:
     network: what everybody received in the last second, or None where nobody did.
     selfConsumption: the part of that which stayed in the network, 0 to 1; None without any
         local energy in it.
+    reckoning: the currency of prices now, or None where there is none.
     saved: the records that are in safety, or None if nothing keeps them.
+    saves, saveFailures: how often they were brought there, and could not be.
     """
-
-    log = Logger()
 
     def __init__(
         self,
@@ -78,14 +78,18 @@ class Accounts:
         self.network: Blend | None = None
         self.selfConsumption: float | None = None
         self.saved: Mapping[str, Record] | None = None
+        self.saves = self.saveFailures = 0
         self._timeOfDay = timeOfDay
         self._settledAt: float | None = None
+        self.reckoning = currency
+        self._now = self._savedAt = 0.0
         self._prices: tuple[Price, ...] = ()
 
     # Time
 
     def advance(self, now: float, ports: Collection[Port]) -> None:
         """Read every meter, at a monotonic time, s; settle once a second."""
+        self._now = now
         for port in ports:
             account = self.byPort.get(port.identity)
             if account is None:
@@ -108,13 +112,25 @@ class Accounts:
             if not account.meter.idle
         }
 
-    def restore(self, records: Mapping[str, Record], missed_s: float) -> None:
+    def restore(self, records: Mapping[str, Record], now: float, missed_s: float) -> None:
         """Go on from what was kept; so long, s, nothing was metered since: a gap for each port."""
         self.saved = records
+        self._now = self._savedAt = now
         self.byPort = {identity: Account.of(record) for identity, record in records.items()}
         if missed_s > 0.0:
             for account in self.byPort.values():
                 account.meter.missed(round(missed_s * 1e6))
+
+    def wereSaved(self, records: Mapping[str, Record], when: float) -> None:
+        """The records that were made at that time, s, are in safety."""
+        self.saved = records
+        self.saves += 1
+        self._savedAt = when
+
+    @property
+    def unsaved_s(self) -> float | None:
+        """How old what is in safety is, s, or None if nothing keeps it."""
+        return None if self.saved is None else self._now - self._savedAt
 
     def shown(self, identity: str) -> Record:
         """The account of a port for all to see.
@@ -142,9 +158,16 @@ class Accounts:
                 given.append(_Flow(port, account, imported))
             if exported:
                 taken.append(_Flow(port, account, exported))
+        self.reckoning = self.currency or self._agreed(ports)
         self.network = self._blended(self._collected(given, seconds), taken)
         self._give(taken)
         self._publish(ports, time)
+
+    def _agreed(self, ports: Collection[Port]) -> str | None:
+        """The currency of all prices that devices tell, if there is but one."""
+        prices = [self.byPort[port.identity].price for port in ports]
+        told = {price.currency for price in prices if price is not None}
+        return told.pop() if len(told) == 1 else None
 
     def _collected(self, given: list[_Flow], seconds: float) -> list[tuple[float, float, Blend]]:
         """What the sources gave: at their terminals, at the bus, and its blend."""
@@ -200,11 +223,11 @@ class Accounts:
 
     def _publish(self, ports: Collection[Port], time: datetime) -> None:
         """Let the router's Supplies say what is received."""
-        mix = mixAbroad = prices = None
-        if self.network is not None:
-            mix = wholePercents(self.network.sources)
-            mixAbroad = wholePercents(self.network.abroad().sources)
-            prices = self._forecast(self.network.price, time)
+        blend = self.network
+        prices = mix = mixAbroad = None
+        if blend is not None:
+            prices = self._forecast(blend.price, time)
+            mix, mixAbroad = _shares(blend), _shares(blend.abroad())
         for port in ports:
             port.mix = mixAbroad if self._isAbroad(port) else mix
             port.prices = prices
@@ -213,7 +236,7 @@ class Accounts:
         """The price as a forecast of one, the same as before while it does not change."""
         if price is None:
             return None
-        amount, currency = round(price, 4), self.currency or NO_CURRENCY
+        amount, currency = round(price, 4), self.reckoning or NO_CURRENCY
         if [(known.amount, known.currency) for known in self._prices] != [(amount, currency)]:
             self._prices = (Price(time.replace(microsecond=0), amount, currency),)
         return self._prices
@@ -228,27 +251,11 @@ class Accounts:
         blend = account.source if account.tank is None else account.tank.blend
         if settings.price is not None:
             return attrs.evolve(blend, cost=settings.price, unpriced=0.0)
-        if account.price is not None and self._isOurs(account.price.currency, flow):
+        if account.price is not None and account.price.currency == self.reckoning:
             return attrs.evolve(blend, cost=account.price.amount, unpriced=0.0)
         if account.price is not None or (account.tank is None and settings.side in "BC"):
             return attrs.evolve(blend, cost=0.0, unpriced=1.0)
         return blend
-
-    def _isOurs(self, currency: str, flow: _Flow) -> bool:
-        """Whether prices are in our currency; there is nothing here that could convert others."""
-        if self.currency is None:
-            self.currency = currency
-        misfit = currency != self.currency
-        if misfit and not flow.account.misfit:
-            self.log.warn(
-                "{identity} has prices in {currency}, but this router reckons in {ours}: they "
-                "count as unknown",
-                identity=flow.port.identity,
-                currency=currency,
-                ours=self.currency,
-            )
-        flow.account.misfit = misfit
-        return not misfit
 
     def _isAbroad(self, port: Port) -> bool:
         """Whether a port leads to a network not known to be ours: the grid, others' routers.
@@ -259,6 +266,10 @@ class Accounts:
         if side != "C":
             return side == "B"
         return self.tenant is None or port.peer is None or port.peer.tenant != self.tenant
+
+
+def _shares(blend: Blend) -> Mix:
+    return dict(wholePercents(blend.sources).items())
 
 
 def _injected(flow: _Flow, seconds: float) -> float:

@@ -96,7 +96,6 @@ class Account:
     price: what its device asks now, or None where it does not say.
     flowed: the blend of what flowed in the last second, or None where nothing did.
     carbon_g: what was carried by the energy that its device received, g CO2eq.
-    misfit: whether its device has prices in a currency that is not the router's.
     """
 
     __slots__ = (
@@ -105,7 +104,6 @@ class Account:
         "carbon_g",
         "flowed",
         "meter",
-        "misfit",
         "price",
         "source",
         "tank",
@@ -118,7 +116,6 @@ class Account:
         self.price: Price | None = None
         self.flowed: Blend | None = None
         self.carbon_g = 0.0
-        self.misfit = False
         self._away = True
         self._settled = (0, 0)
 

@@ -42,7 +42,6 @@ class MeterKeeper(MultiService):
     clock: the one clock.
     timeOfDay: tells the time of day, aware.
     inThread: runs a function elsewhere; gives its outcome as a Deferred.
-    saves, failures: how often writing succeeded and failed.
     """
 
     log = Logger()
@@ -58,20 +57,14 @@ class MeterKeeper(MultiService):
         super().__init__()
         self.accounts = accounts
         self.store = store
-        self.saves = self.failures = 0
         self._clock = clock
         self._timeOfDay = timeOfDay
         self._inThread = inThread
         self._loop = LoopingCall(self._saveUnlessSaving)
         self._loop.clock = clock
         self._saving: Deferred[None] | None = None
-        self._savedAt = clock.seconds()
+        self._began = clock.seconds()
         self._troubled = False
-
-    @property
-    def unsaved_s(self) -> float:
-        """How old the records in the store are, s."""
-        return self._clock.seconds() - self._savedAt
 
     def startService(self) -> None:
         """Go on from what was kept.  Raises SystemExit with a line for the user if it cannot."""
@@ -79,12 +72,12 @@ class MeterKeeper(MultiService):
             saved = self.store.open()
         except UsageError as error:
             raise SystemExit(str(error)) from error
+        now = self._clock.seconds()
         if saved is None:
-            self.accounts.restore({}, 0.0)
+            self.accounts.restore({}, now, 0.0)
         else:
             down = (self._timeOfDay() - saved.time).total_seconds()
-            self.accounts.restore(saved.records, max(0.0, down))
-        self._savedAt = self._clock.seconds()
+            self.accounts.restore(saved.records, now, down)
         self._loop.start(SAVE_SECONDS, now=False)
         super().startService()
 
@@ -101,27 +94,25 @@ class MeterKeeper(MultiService):
     def _saveUnlessSaving(self) -> None:
         if self._saving is None:
             self._save()
-        elif self.unsaved_s > LATE_SECONDS:
-            self._tell(f"the disk has not answered for {self.unsaved_s:.0f} s")
+        elif (waited := self._clock.seconds() - self._began) >= LATE_SECONDS:
+            self._tell(f"the disk has not answered for {waited:.0f} s")
 
     def _save(self) -> Deferred[None]:
-        records, began = self.accounts.records(), self._clock.seconds()
+        records, self._began = self.accounts.records(), self._clock.seconds()
         saving = self._saving = self._inThread(self.store.write, records, self._timeOfDay())
-        saving.addCallback(self._saved, records, began)
+        saving.addCallback(self._saved, records)
         saving.addErrback(self._failed)
         saving.addBoth(self._done)
         return saving
 
-    def _saved(self, _: None, records: Records, began: float) -> None:
-        self.accounts.saved = records
-        self.saves += 1
-        self._savedAt = began
+    def _saved(self, _: None, records: Records) -> None:
+        self.accounts.wereSaved(records, self._began)
         if self._troubled:
             self._troubled = False
             self.log.warn("the meters are kept again")
 
     def _failed(self, failure: Failure) -> None:
-        self.failures += 1
+        self.accounts.saveFailures += 1
         self._tell(failure.getErrorMessage())
 
     def _done(self, _: None) -> None:

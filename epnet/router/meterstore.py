@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
@@ -86,15 +86,10 @@ class MeterStore:
     def write(self, records: Records, time: datetime) -> None:
         """Write the records; blocks until they are safe.  Raises `UsageError` if that fails."""
         sequence = self._sequence + 1
-        body = "".join(map(_line, sorted(records.items()))).encode()
-        head = {
-            "format": FORMAT,
-            "sequence": sequence,
-            "time": time.isoformat(),
-            "sha256": sha256(body).hexdigest(),
-        }
-        path = self._files()[sequence % 2]
-        replaceFile(path, json.dumps(head).encode() + b"\n" + body, 0o600)
+        about = {"sequence": sequence, "time": time.isoformat()}
+        body = _lines([about, *map(_fields, sorted(records.items()))])
+        head = _lines([{"format": FORMAT, "sha256": sha256(body).hexdigest()}])
+        replaceFile(self._files()[sequence % 2], head + body, 0o600)
         # Only now, so that after a failure the other file, the good one, is left alone.
         self._sequence = sequence
 
@@ -138,7 +133,11 @@ class MeterStore:
             return None
 
 
-def _line(item: tuple[str, Record]) -> str:
+def _lines(objects: Iterable[object]) -> bytes:
+    return "".join(json.dumps(each) + "\n" for each in objects).encode()
+
+
+def _fields(item: tuple[str, Record]) -> dict[str, Any]:
     identity, record = item
     fields = attrs.asdict(record, recurse=False)
     if record.blend is not None:
@@ -146,19 +145,20 @@ def _line(item: tuple[str, Record]) -> str:
             **attrs.asdict(record.blend, recurse=False),
             "sources": {source.name: part for source, part in record.blend.sources.items()},
         }
-    return json.dumps({"identity": identity, **fields}) + "\n"
+    return {"identity": identity, **fields}
 
 
 def _parse(content: bytes) -> Saved:
     """The content of a file.  Raises ValueError, KeyError or TypeError if it is not sound."""
-    line, _, body = content.partition(b"\n")
-    head = json.loads(line)
+    first, _, body = content.partition(b"\n")
+    head = json.loads(first)
     if head["format"] != FORMAT:
         raise ValueError(f"its format is {head['format']}, not {FORMAT}")
     if head["sha256"] != sha256(body).hexdigest():
         raise ValueError("its digest is wrong")
-    records = dict(_record(json.loads(line)) for line in body.splitlines())
-    return Saved(int(head["sequence"]), datetime.fromisoformat(head["time"]), records)
+    about, *records = map(json.loads, body.splitlines())
+    time = datetime.fromisoformat(about["time"])
+    return Saved(about["sequence"], time, dict(map(_record, records)))
 
 
 def _record(fields: dict[str, Any]) -> tuple[str, Record]:

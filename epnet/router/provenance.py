@@ -35,6 +35,9 @@ from epnet.wire.values import Mix, Price
 
 JOULES_PER_KWH: Final = 3_600_000.0
 
+LEAST: Final = 1e-3
+"""The least energy that carries what is lost with the rest of it, J: what a meter can tell."""
+
 _LOCAL: Final = {Source.LOCAL_WIND: Source.WIND, Source.LOCAL_SOLAR: Source.SOLAR}
 
 
@@ -139,7 +142,7 @@ def mixed(parts: Iterable[tuple[float, float, Blend]]) -> Blend:
     )
 
 
-def wholePercents(parts: Mapping[Source, float]) -> Mix:
+def wholePercents(parts: Mapping[Source, float]) -> dict[Source, int]:
     """Shares in whole percent that add up to exactly 100, rounded by largest remainder.
 
     parts: of a total of 1.  Of equal remainders the larger part is rounded up, then the source of
@@ -200,7 +203,7 @@ class Tank:
         more = max(0.0, joules - slack - self.joules)
         self.put(more, found)
         left = joules + slack
-        if 0.0 < left < self.joules:
+        if LEAST <= left < self.joules:
             self.blend = self.blend.carrying(self.joules, left)
             self.joules = left
         return more

@@ -6,7 +6,6 @@ from math import fsum
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.router.accounts import Accounts
@@ -211,16 +210,17 @@ class PriceTests(AccountsTestCase):
     def test_theConfiguredPriceRules(self) -> None:
         settings = PortSettings(side="B", price=0.25)
         self.plant.add("grid", "grid", costing(0.30), settings=settings)
-        self.assertEqual(self.priceOf(self.trade(1000, 1000)), (0.25, "XXX"))
+        self.assertEqual(self.priceOf(self.trade(1000, 1000)), (0.25, "EUR"))
 
     def test_pricesInTwoCurrenciesDoNotAddUp(self) -> None:
         self.plant.add("grid", "grid", costing(0.30, "EUR"))
         self.plant.add("other", "router", costing(3.0, "SEK"))
-        with capturedLogs() as logs:
-            self.assertIsNone(self.trade(1000, 2000).energy_prices)
-            self.plant.run(3)
-        [event] = [log for log in logs if log["log_level"] is LogLevel.warn]
-        self.assertEqual((event["identity"], event["currency"]), ("other", "SEK"))
+        self.assertIsNone(self.trade(1000, 2000).energy_prices)
+        self.accounts.currency = "EUR"
+        self.plant.flow("other")
+        self.plant.flow("home", export_w=1000)
+        self.plant.run(2)
+        self.assertEqual(self.priceOf(self.granted("home")), (0.3, "EUR"))
 
     def test_thePriceThatHoldsNowCounts(self) -> None:
         later = Price(NOON.replace(hour=13), 0.5, "EUR")
@@ -354,7 +354,7 @@ class RecordTests(AccountsTestCase):
         self.assertEqual(set(records), {"sun", "battery"})
         self.assertEqual(records["battery"].exportedEstimated, 5_000_000)
         again = Accounts()
-        again.restore(records, 0.0)
+        again.restore(records, 0.0, 0.0)
         self.assertEqual(again.records(), records)
         self.assertEqual(again.shown("battery"), records["battery"])
 
@@ -363,7 +363,7 @@ class RecordTests(AccountsTestCase):
         self.plant.flow("sun", import_w=1000)
         self.plant.run()
         again = Accounts()
-        again.restore(self.accounts.records(), 12.5)
+        again.restore(self.accounts.records(), 0.0, 12.5)
         meter = again.byPort["sun"].meter
         self.assertEqual((meter.gaps, meter.gapMicroseconds), (1, 12_500_000))
 
@@ -373,7 +373,8 @@ class RecordTests(AccountsTestCase):
         self.plant.run(1)
         self.assertEqual(self.accounts.shown("sun").imported, 1_000_000)
         self.assertEqual(self.accounts.shown("nobody").imported, 0)
-        self.accounts.saved = self.accounts.records()
+        self.assertIsNone(self.accounts.unsaved_s)
+        self.accounts.wereSaved(self.accounts.records(), 1.0)
         self.plant.run(1)
         self.assertEqual(self.accounts.shown("sun").imported, 1_000_000)
         self.assertEqual(self.accounts.byPort["sun"].meter.imported.millijoules, 2_000_000)

@@ -14,7 +14,8 @@ from urllib.request import urlopen
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.pki import CertificatePaths, initAuthority, issueCertificate, loadAuthority
-from epnet.wire import Message, SessionParameters, SoftDisconnect, SupplyParameters
+from epnet.router.meterstore import MeterStore
+from epnet.wire import Message, SessionParameters, SoftDisconnect, Source, SupplyParameters
 from tests.real.processes import RawPeer, Twistd, until
 
 # By hand, from the messages spec.
@@ -148,6 +149,45 @@ class LossTests(RouterTestCase):
 
     def test_frozenSource(self) -> None:
         self.assertLess(self.measure(signal.SIGSTOP), 0.3)
+
+
+class AccountTests(RouterTestCase):
+    def test_aSinkIsToldWhatItReceivesAndTheMetersAreKept(self) -> None:
+        router, port, http = self.startRouter()
+        self.startDevice("big", "grid:fuse_a=16", port)
+        sink = self.connectRaw(port)
+        sink.send(SESSION)
+        sink.repeat(DEMAND)
+
+        def told() -> bool:
+            supply = sink.newest(SupplyParameters)
+            return isinstance(supply, SupplyParameters) and supply.power_mix is not None
+
+        until(told, "a mix")
+        supply = sink.newest(SupplyParameters)
+        assert isinstance(supply, SupplyParameters)
+        self.assertEqual(supply.power_mix, {Source.UNKNOWN: 100})
+        self.assertIsNone(supply.energy_prices)
+        with urlopen(f"http://127.0.0.1:{http}/api/v1/state", timeout=30) as answer:
+            self.assertEqual(json.load(answer)["network"]["mix"], {"Unknown": 100})
+        router.kill(signal.SIGTERM)
+        self.assertEqual(router.wait(), 0, router.text)
+        saved = MeterStore(self.state / "meters/router").open()
+        assert saved is not None
+        self.assertGreater(saved.records["big"].imported, 0)
+        self.assertGreater(saved.records["rawsink1"].exported, 0)
+
+    def test_twoRoutersDoNotWriteTheSameMeters(self) -> None:
+        self.startRouter()
+        second = self.start(
+            "ep-router",
+            "--identity=router",
+            "--listen=tcp:0:interface=127.0.0.1",
+            "--http=tcp:0:interface=127.0.0.1",
+        )
+        self.assertEqual(second.wait(), 1, second.text)
+        self.assertIn("another router keeps its meters", second.text)
+        self.assertNotIn("Traceback", second.text)
 
 
 class StartAndStopTests(RouterTestCase):

@@ -29,8 +29,7 @@ class BlendState(TypedDict):
 class AccountState(BlendState):
     """The account of a port; its mix, price and carbon are those of what it gives or receives.
 
-    energy_import_wh, energy_export_wh: into the router and out of it, ever; they never fall, and
-        are those that are in safety: up to 10 s old.
+    energy_import_wh, energy_export_wh: ever, as far as it is in safety; they never fall.
     estimated_import_wh, estimated_export_wh: how much of that is an estimate.
     meter_gaps, meter_gap_s: how often and how long nothing was metered.
     refused_readings: readings of the meter that were no power.
@@ -54,9 +53,8 @@ class NetworkState(BlendState):
 
     self_consumption: the part of local energy that stays in the network, 0 to 1; null without any.
     local: the part of what is received that is from local sources, 0 to 1.
-    carbon_in_g, carbon_out_g: what came with energy into the network and went out with what was
-        used, since the router began, g CO2eq; the difference is stored, or the router's own use.
-    carbon_own_g: of what the router used itself, g CO2eq.
+    carbon_in_g, carbon_out_g: with energy that came in and that was used, since the start, g CO2eq.
+    carbon_own_g: of what the router used itself; the rest of the difference is stored.
     energy_lost_wh: lost in conversion and in storage since the router began.
     """
 

@@ -17,7 +17,7 @@ router, *export* is power out of it.  Times are seconds of the one `IReactorTime
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -319,3 +319,55 @@ class ITrust(Interface):
 
     def describeFailure(failure: Failure) -> str:
         """Why a connection failed or was lost, in an operator's words."""
+
+
+@attrs.frozen
+class Sample:
+    """What was known of one device in one second.
+
+    time: s since 1970, UTC.
+    values: by the names of the fields: finite numbers.
+    """
+
+    time: int
+    device: str
+    values: Mapping[str, float]
+
+
+@attrs.frozen
+class Span:
+    """The values of one device over some time: how many seconds, their mean, least and most.
+
+    time: when the span begins, s since 1970, UTC.
+    values: by field: ``(mean, least, most)``.
+    """
+
+    time: int
+    values: Mapping[str, tuple[float, float, float]]
+
+
+class IHistoryStore(Interface):
+    """Where the history of a router is kept (`epnet.observe.history` feeds it).
+
+    A store is used from one thread of its own, where it may take its time, and where it opens what
+    it needs when it is first used.  What it raises counts as "cannot now": it is closed, and used
+    again later with the same samples.
+    """
+
+    def write(samples: Sequence[Sample]) -> None:
+        """Keep the samples, all or none of them, and let go of what is too old."""
+
+    def devices() -> list[str]:
+        """The devices of which there is a history."""
+
+    def read(
+        device: str, fields: Sequence[str], start: int, end: int, step: int, most: int
+    ) -> list[Span]:
+        """The first `most` spans with values from `start` until before `end`, oldest first.
+
+        fields: which ones; empty for all.
+        step: how long a span is, s; spans that are kept only in longer pieces come in those.
+        """
+
+    def close() -> None:
+        """Let go of everything that is open; a later use opens it again."""

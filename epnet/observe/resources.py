@@ -1,28 +1,34 @@
-"""What the pages of `epnet.observe.web` are made of: guarded, read-only HTTP resources.
+"""What the pages of `epnet.observe.web` are made of: guarded, bounded HTTP resources.
 
-Read only: GET and HEAD.  The page of a stranger in somebody's browser must not get at a router, so
-every request has to name us in its Host header (which stops DNS rebinding) and, where it has an
-Origin header, to come from a page of ours; and nothing here may be embedded or run foreign code.
+Every request is looked at by `epnet.observe.access` before a resource sees it; no body is kept but
+a small one of a POST; every answer forbids browsers to run foreign code or to embed it elsewhere.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from ipaddress import ip_address
+from io import BytesIO
 from typing import Final
-from urllib.parse import urlsplit
 
+from twisted.internet.interfaces import IAddress, IProtocol
+from twisted.protocols.policies import WrappingFactory
 from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
+
+from epnet.observe.access import Access, Denial
 
 JSON: Final = "application/json"
 TEXT: Final = "text/plain; charset=utf-8"
 
 READ_METHODS: Final = (b"GET", b"HEAD")
+MAX_KEPT: Final = 4096
+"""Bytes of a request body that are kept, where a body is wanted."""
 MAX_BODY: Final = 65536
 """Bytes of a request body that are read, and dropped, before the connection is cut."""
+MAX_CONNECTIONS: Final = 256
+"""HTTP connections at a time; further ones are closed at once."""
 
 SECURITY_HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -36,19 +42,24 @@ SECURITY_HEADERS: Final = {
 }
 
 
-class ReadOnlyRequest(Request):
-    """A request whose body, if it has one, is not kept."""
+class BoundedRequest(Request):
+    """A request of whose body a little is kept if it is a POST, and nothing otherwise.
+
+    bodyLength: bytes of the body that have come.
+    """
 
     bodyLength = 0
 
     def gotLength(self, length: int | None) -> None:
-        """Make room for no body, whatever is announced."""
-        super().gotLength(0)
+        """Make room for a small body, whatever is announced."""
+        self.content = BytesIO()
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Drop a part of the body; cut a sender off who does not stop."""
+        """Keep or drop a part of the body; cut a sender off who does not stop."""
         self.bodyLength += len(data)
-        if self.bodyLength > MAX_BODY:
+        if self.method == b"POST" and self.bodyLength <= MAX_KEPT:
+            self.content.write(data)
+        elif self.bodyLength > MAX_BODY:
             self.loseConnection()
 
     def process(self) -> None:
@@ -59,24 +70,43 @@ class ReadOnlyRequest(Request):
 
 
 class GuardedSite(Site):
-    """A site that looks at every request before a resource does, and marks every answer."""
+    """A site that looks at every request before a resource does, and marks every answer.
+
+    access: who is answered.
+    """
 
     noisy = False
 
-    def log(self, request: http.Request) -> None:
-        """Keep no access log: every viewer asks once a second."""
+    def __init__(self, root: Resource, access: Access, **settings: object) -> None:
+        super().__init__(root, requestFactory=BoundedRequest, **settings)
+        self._access = access
 
-    def getResourceFor(self, request: ReadOnlyRequest) -> Resource:
+    def log(self, request: http.Request) -> None:
+        """Keep no access log: every viewer asks all the time.  What changes something is logged."""
+
+    def getResourceFor(self, request: BoundedRequest) -> Resource:
         """The addressed resource, or the refusal of a request that is not for us."""
         request.responseHeaders.removeHeader(b"Server")
         for name, value in SECURITY_HEADERS.items():
             request.setHeader(name, value)
-        refusal = _refusalOf(request)
-        return refusal if refusal is not None else super().getResourceFor(request)
+        denial = self._access.denial(request) or _tooLarge(request)
+        return Refusal(denial) if denial is not None else super().getResourceFor(request)
+
+
+class CountedFactory(WrappingFactory):
+    """Lets only so many connections stand at a time."""
+
+    noisy = False
+
+    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
+        """A connection more; None, which closes it, where there are too many."""
+        return super().buildProtocol(addr) if len(self.protocols) < MAX_CONNECTIONS else None
 
 
 class Answer(Resource):
     """A resource that answers GET and HEAD, and nobody else; nothing lies below it."""
+
+    methods: tuple[bytes, ...] = READ_METHODS
 
     def getChild(self, path: bytes, request: Request) -> Resource:
         """What does not exist."""
@@ -84,9 +114,10 @@ class Answer(Resource):
 
     def render(self, request: Request) -> int:
         """Answer the request."""
-        if request.method not in READ_METHODS:
-            request.setHeader("Allow", b", ".join(READ_METHODS))
-            return Refusal(http.NOT_ALLOWED, "only GET and HEAD are answered here").answer(request)
+        if request.method not in self.methods:
+            request.setHeader("Allow", b", ".join(self.methods))
+            allowed = " and ".join(method.decode() for method in self.methods)
+            return refuse(request, http.NOT_ALLOWED, f"only {allowed} is answered here")
         return self.answer(request)
 
     def answer(self, request: Request) -> int:
@@ -119,22 +150,17 @@ class Branch(Answer):
         for path, child in children.items():
             self.putChild(path, child)
 
-    def answer(self, request: Request) -> int:
+    def render(self, request: Request) -> int:
         """A branch is nothing by itself."""
-        return NOT_FOUND.answer(request)
+        return NOT_FOUND.render(request)
 
 
 class Refusal(Answer):
-    """An error, as JSON below /api/ and else as text.
+    """An error, as JSON below /api/ and else as text, for whatever lies below it as well."""
 
-    code: the HTTP status.
-    text: what is wrong, for people.
-    """
-
-    def __init__(self, code: int, text: str) -> None:
+    def __init__(self, denial: Denial) -> None:
         super().__init__()
-        self._code = code
-        self._text = text
+        self._denial = denial
 
     def getChild(self, path: bytes, request: Request) -> Resource:
         """Whatever lies below is refused as well."""
@@ -142,17 +168,19 @@ class Refusal(Answer):
 
     def render(self, request: Request) -> int:
         """Refuse, whatever the method."""
-        return self.answer(request)
-
-    def answer(self, request: Request) -> int:
-        """Say what is wrong."""
-        if request.path.startswith(b"/api/"):
-            body = json.dumps({"error": self._text, "status": self._code})
-            return reply(request, self._code, JSON, body.encode())
-        return reply(request, self._code, TEXT, f"{self._code}: {self._text}\n".encode())
+        return refuse(request, self._denial.code, self._denial.text)
 
 
-NOT_FOUND: Final = Refusal(http.NOT_FOUND, "there is nothing at this address")
+NOT_FOUND: Final = Refusal(Denial(http.NOT_FOUND, "there is nothing at this address"))
+
+
+def refuse(request: Request, code: int, text: str) -> int:
+    """Say what is wrong, with that HTTP status: as JSON below /api/ and else as text."""
+    if code == http.UNAUTHORIZED:
+        request.setHeader("WWW-Authenticate", 'Basic realm="epnet router", charset="UTF-8"')
+    if request.path.startswith(b"/api/"):
+        return replyJson(request, code, {"error": text, "status": code})
+    return reply(request, code, TEXT, f"{code}: {text}\n".encode())
 
 
 def reply(request: Request, code: int, mediaType: str, body: bytes) -> int:
@@ -166,41 +194,14 @@ def reply(request: Request, code: int, mediaType: str, body: bytes) -> int:
     return done
 
 
-def _refusalOf(request: ReadOnlyRequest) -> Refusal | None:
-    """Why a request is not for us, if so."""
-    hosts = request.requestHeaders.getRawHeaders("Host", [])
-    if len(hosts) != 1:
-        return Refusal(http.BAD_REQUEST, "give exactly one Host header")
-    if not _isOurName(hosts[0], request.getHost().host):
-        return Refusal(
-            http.FORBIDDEN,
-            "the Host header does not name this router: use localhost or the address it listens on",
-        )
-    for origin in request.requestHeaders.getRawHeaders("Origin", []):
-        if origin.lower() not in (f"http://{hosts[0]}".lower(), f"https://{hosts[0]}".lower()):
-            return Refusal(http.FORBIDDEN, "requests from pages of other sites are refused")
-    if request.bodyLength:
-        return Refusal(http.REQUEST_ENTITY_TOO_LARGE, "send no body: there is nothing to write to")
+def replyJson(request: Request, code: int, value: object) -> int:
+    """Send a whole answer as JSON."""
+    return reply(request, code, JSON, json.dumps(value, allow_nan=False).encode())
+
+
+def _tooLarge(request: BoundedRequest) -> Denial | None:
+    if request.method != b"POST" and request.bodyLength:
+        return Denial(http.REQUEST_ENTITY_TOO_LARGE, "send no body: it says nothing here")
+    if request.bodyLength > MAX_KEPT:
+        return Denial(http.REQUEST_ENTITY_TOO_LARGE, f"send at most {MAX_KEPT} bytes")
     return None
-
-
-def _isOurName(authority: str, listening: str) -> bool:
-    """Whether the host of `authority` is this machine as seen from itself, or `listening`.
-
-    authority: the value of a Host header.
-    listening: the address on which the connection came in.
-    """
-    try:
-        split = urlsplit(f"//{authority}")
-        host, _ = split.hostname, split.port
-    except ValueError:
-        return False
-    if host is None or split.netloc != authority or "@" in authority:
-        return False
-    if host.rstrip(".") == "localhost":
-        return True
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or host == listening.lower()

@@ -1,0 +1,284 @@
+"""The history over HTTP: as one JSON object for charts, as CSV or JSON lines for whatever size.
+
+The store is read in pages by a thread of its own.  A viewer that does not read is waited for
+without reading on; a store that does not answer costs that viewer an error after 10 s.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypedDict
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.interfaces import IPushProducer
+from twisted.logger import Logger
+from twisted.web import http
+from twisted.web.server import NOT_DONE_YET, Request
+from zope.interface import implementer
+
+from epnet.interfaces import IHistoryStore, Span
+from epnet.observe.fields import DEVICE, Choice, Field, Number, Text
+from epnet.observe.resources import JSON, refuse, replyJson
+from epnet.observe.worker import Busy, Worker
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+PAGE: Final = 500
+"""Spans that are read at once."""
+MAX_VALUES: Final = 100_000
+"""Values in one JSON object."""
+PATIENCE_SECONDS: Final = 10.0
+POINTS: Final = 300
+"""About how many spans come of a field where no step is asked for."""
+MAX_EXPORTS: Final = 4
+"""Answers that are under way at a time."""
+
+CSV: Final = "text/csv; charset=utf-8"
+JSON_LINES: Final = "application/jsonl"
+FORMATS: Final = {"json": JSON, "csv": CSV, "jsonl": JSON_LINES}
+COLUMNS: Final = ("time", "device", "field", "mean", "least", "most")
+
+_TIME = Number(-1e10, 1e11)
+HISTORY_FIELDS: Final = (
+    Field("device", "The device; without it, all of them.", DEVICE),
+    Field("field", "The field, such as import_w or storage.soc, or several with commas between; "
+          "without it, all of them.", Text(1000)),  # fmt: skip
+    Field("from", "From when on: s since 1970, or below 0: before now.", _TIME, default=-3600.0),
+    Field("to", "Until before when: s since 1970, or 0 and below: before now.", _TIME, default=0.0),
+    Field("step", "How long a span is, s; without it, of 300 spans.", Number(1, 31_622_400)),
+    Field("format", "json, csv, or jsonl: JSON lines.", Choice(tuple(FORMATS)), default="json"),
+)
+
+
+class Series(TypedDict):
+    """A field of a device.  A point is ``[time, mean, least, most]``, time in s since 1970."""
+
+    device: str
+    field: str
+    points: list[list[float]]
+
+
+class HistoryAnswer(TypedDict):
+    """The form of ``/api/v1/history``."""
+
+    step: int
+    series: list[Series]
+
+
+class NoAnswer(Exception):
+    """The history cannot be read now.  The text says why."""
+
+
+@attrs.frozen
+class Query:
+    """What is asked: of which device and fields (empty: all), from `start` until before `end`."""
+
+    device: str | None
+    fields: tuple[str, ...]
+    start: int
+    end: int
+    step: int
+
+    @classmethod
+    def of(cls, values: dict[str, Any], now: float) -> Query:
+        """From the values of `HISTORY_FIELDS`."""
+        start, end = (
+            values[name] + (now if values[name] <= 0 else 0) for name in ("from", "to")
+        )
+        step = max(1, round(values["step"] or _even((end - start) / POINTS)))
+        fields = tuple(name for name in (values["field"] or "").split(",") if name)
+        first = math.floor(start)
+        return cls(values["device"], fields, first - first % step, math.ceil(end), step)
+
+
+def _even(seconds: float) -> int:
+    """A step that is kept as such, or a multiple of one."""
+    for width in (1, 60, 900):
+        if seconds <= width * 15:
+            return max(1, math.ceil(seconds / width)) * width
+    return math.ceil(seconds / 900) * 900
+
+
+class HistoryReader:
+    """Answers who asks for history.
+
+    store: read in the worker's thread alone.
+    now: tells s since 1970.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, store: IHistoryStore, worker: Worker, clock: IReactorTime, now: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._worker = worker
+        self._clock = clock
+        self._now = now
+        self._underWay = 0
+
+    def stop(self) -> None:
+        """Read no more."""
+        self._worker.stop()
+
+    def answer(self, request: Request, values: dict[str, Any]) -> int:
+        """Answer a request for history."""
+        if self._underWay >= MAX_EXPORTS * 4:
+            return refuse(request, http.SERVICE_UNAVAILABLE, "too many ask for history")
+        query = Query.of(values, self._now())
+        form = values["format"]
+        work = self._json(request, query) if form == "json" else self._lines(request, query, form)
+        self._underWay += 1
+        answering = Deferred.fromCoroutine(work)
+        gone = request.notifyFinish()
+        gone.addBoth(lambda _: answering.cancel())
+        answering.addErrback(lambda failure: failure.trap(CancelledError))
+        answering.addErrback(lambda failure: self._broken(request, failure))
+        answering.addBoth(self._ended)
+        done: int = NOT_DONE_YET
+        return done
+
+    def _ended(self, _: object) -> None:
+        self._underWay -= 1
+
+    def _broken(self, request: Request, failure: Any) -> None:
+        """Answer an error where the answer has not begun, else break it off."""
+        if not failure.check(NoAnswer):
+            self.log.failure("history could not be read", failure)
+        if request.startedWriting:
+            request.transport.abortConnection()
+        else:
+            refuse(request, http.SERVICE_UNAVAILABLE, failure.getErrorMessage())
+
+    async def _json(self, request: Request, query: Query) -> None:
+        series: dict[tuple[str, str], list[list[float]]] = {}
+        count = 0
+        async for device, spans in self._pages(query):
+            for span in spans:
+                for field, value in span.values.items():
+                    series.setdefault((device, field), []).append([span.time, *value])
+                    count += 1
+            if count > MAX_VALUES:
+                text = f"more than {MAX_VALUES} values: ask for less time or a larger step, or csv"
+                refuse(request, http.BAD_REQUEST, text)
+                return
+        answer: HistoryAnswer = {
+            "step": query.step,
+            "series": [
+                {"device": device, "field": field, "points": points}
+                for (device, field), points in sorted(series.items())
+            ],
+        }
+        replyJson(request, http.OK, answer)
+
+    async def _lines(self, request: Request, query: Query, form: str) -> None:
+        request.setHeader("Content-Type", FORMATS[form])
+        request.setHeader("Content-Disposition", f'attachment; filename="history.{form}"')
+        gate = Gate()
+        first = True
+        async for device, spans in self._pages(query):
+            if first:
+                request.registerProducer(gate, True)
+                request.write(_head(form))
+                first = False
+            request.write(_LINES[form](device, spans))
+            await gate.passed()
+        if first:
+            request.write(_head(form))
+        else:
+            request.unregisterProducer()
+        request.finish()
+
+    async def _pages(self, query: Query) -> AsyncIterator[tuple[str, list[Span]]]:
+        """The spans of each device, a page at a time."""
+        devices = [query.device] if query.device else await self._read(self._store.devices)
+        for device in devices:
+            start, full = query.start, True
+            while full and start < query.end:
+                spans = await self._read(
+                    lambda device=device, start=start: self._store.read(
+                        device, query.fields, start, query.end, query.step, PAGE
+                    )
+                )
+                yield device, spans
+                full = len(spans) == PAGE
+                start = spans[-1].time + query.step if spans else query.end
+
+    async def _read(self, job: Callable[[], Any]) -> Any:
+        def read() -> Any:
+            try:
+                return job()
+            except Exception:
+                self._store.close()
+                raise
+
+        try:
+            return await self._worker.do(read).addTimeout(PATIENCE_SECONDS, self._clock)
+        except Busy:
+            raise NoAnswer("too many ask for history") from None
+        except TimeoutError:
+            raise NoAnswer("the history does not answer: its disk may be slow or dead") from None
+        except OSError as error:
+            raise NoAnswer(f"the history cannot be read: {error}") from error
+
+
+@implementer(IPushProducer)
+class Gate:
+    """Lets a writer wait while the reader on the other side does not read."""
+
+    def __init__(self) -> None:
+        self._closed = False
+        self._waiting: Deferred[None] | None = None
+
+    async def passed(self) -> None:
+        """Wait until there is room."""
+        if self._closed:
+            self._waiting = Deferred()
+            await self._waiting
+
+    def pauseProducing(self) -> None:
+        """There is no room."""
+        self._closed = True
+
+    def resumeProducing(self) -> None:
+        """There is room."""
+        self._closed = False
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(None)
+
+    def stopProducing(self) -> None:
+        """The reader is gone, which `Request.notifyFinish` tells as well."""
+
+
+def _head(form: str) -> bytes:
+    return (",".join(COLUMNS) + "\r\n").encode() if form == "csv" else b""
+
+
+def _rows(device: str, spans: Sequence[Span]) -> list[tuple[str | float, ...]]:
+    return [
+        (datetime.fromtimestamp(span.time, UTC).isoformat(), device, field, *value)
+        for span in spans
+        for field, value in span.values.items()
+    ]
+
+
+def _csvLines(device: str, spans: Sequence[Span]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(_rows(device, spans))
+    return text.getvalue().encode()
+
+
+def _jsonLines(device: str, spans: Sequence[Span]) -> bytes:
+    rows = (dict(zip(COLUMNS, row, strict=True)) for row in _rows(device, spans))
+    return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+
+
+_LINES: Final = {"csv": _csvLines, "jsonl": _jsonLines}

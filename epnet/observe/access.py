@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -150,7 +150,7 @@ def _hostOf(authority: str) -> str | None:
     return host if host and split.netloc == authority and "@" not in authority else None
 
 
-def _shownToken(headers: list[str]) -> bytes:
+def _shownToken(headers: Sequence[str]) -> bytes:
     """The token in the one Authorization header; empty where there is none."""
     if len(headers) != 1:
         return b""

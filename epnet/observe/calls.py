@@ -69,6 +69,7 @@ class CallResource(Answer):
         try:
             values = readQuery(() if call.changes else call.fields, request.args or {})
             if call.changes:
+                assert request.content is not None
                 values = readBody(call.fields, request.content.read())
         except BadField as error:
             return refuse(request, http.BAD_REQUEST, str(error))

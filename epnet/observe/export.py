@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import attrs
@@ -24,7 +25,7 @@ from zope.interface import implementer
 
 from epnet.interfaces import IHistoryStore, Span
 from epnet.observe.fields import DEVICE, Choice, Field, Number, Text
-from epnet.observe.resources import JSON, refuse, replyJson
+from epnet.observe.resources import JSON, abort, refuse, replyJson
 from epnet.observe.worker import Busy, Worker
 
 if TYPE_CHECKING:
@@ -48,10 +49,9 @@ COLUMNS: Final = ("time", "device", "field", "mean", "least", "most")
 _TIME = Number(-1e10, 1e11)
 HISTORY_FIELDS: Final = (
     Field("device", "The device; without it, all of them.", DEVICE),
-    Field("field", "The field, such as import_w or storage.soc, or several with commas between; "
-          "without it, all of them.", Text(1000)),  # fmt: skip
+    Field("field", "The field, as import_w, or several with commas; without it, all.", Text(1000)),
     Field("from", "From when on: s since 1970, or below 0: before now.", _TIME, default=-3600.0),
-    Field("to", "Until before when: s since 1970, or 0 and below: before now.", _TIME, default=0.0),
+    Field("to", "Until when: s since 1970, or 0 and below: before now.", _TIME, default=0.0),
     Field("step", "How long a span is, s; without it, of 300 spans.", Number(1, 31_622_400)),
     Field("format", "json, csv, or jsonl: JSON lines.", Choice(tuple(FORMATS)), default="json"),
 )
@@ -89,9 +89,7 @@ class Query:
     @classmethod
     def of(cls, values: dict[str, Any], now: float) -> Query:
         """From the values of `HISTORY_FIELDS`."""
-        start, end = (
-            values[name] + (now if values[name] <= 0 else 0) for name in ("from", "to")
-        )
+        start, end = (values[name] + (now if values[name] <= 0 else 0) for name in ("from", "to"))
         step = max(1, round(values["step"] or _even((end - start) / POINTS)))
         fields = tuple(name for name in (values["field"] or "").split(",") if name)
         first = math.floor(start)
@@ -137,8 +135,7 @@ class HistoryReader:
         work = self._json(request, query) if form == "json" else self._lines(request, query, form)
         self._underWay += 1
         answering = Deferred.fromCoroutine(work)
-        gone = request.notifyFinish()
-        gone.addBoth(lambda _: answering.cancel())
+        request.notifyFinish().addErrback(lambda _: answering.cancel())
         answering.addErrback(lambda failure: failure.trap(CancelledError))
         answering.addErrback(lambda failure: self._broken(request, failure))
         answering.addBoth(self._ended)
@@ -153,7 +150,7 @@ class HistoryReader:
         if not failure.check(NoAnswer):
             self.log.failure("history could not be read", failure)
         if request.startedWriting:
-            request.transport.abortConnection()
+            abort(request)
         else:
             refuse(request, http.SERVICE_UNAVAILABLE, failure.getErrorMessage())
 
@@ -202,11 +199,8 @@ class HistoryReader:
         for device in devices:
             start, full = query.start, True
             while full and start < query.end:
-                spans = await self._read(
-                    lambda device=device, start=start: self._store.read(
-                        device, query.fields, start, query.end, query.step, PAGE
-                    )
-                )
+                read = partial(self._store.read, device, query.fields, start)
+                spans = await self._read(partial(read, query.end, query.step, PAGE))
                 yield device, spans
                 full = len(spans) == PAGE
                 start = spans[-1].time + query.step if spans else query.end
@@ -225,7 +219,9 @@ class HistoryReader:
             raise NoAnswer("too many ask for history") from None
         except TimeoutError:
             raise NoAnswer("the history does not answer: its disk may be slow or dead") from None
-        except OSError as error:
+        except CancelledError:
+            raise
+        except Exception as error:
             raise NoAnswer(f"the history cannot be read: {error}") from error
 
 

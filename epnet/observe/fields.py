@@ -49,7 +49,8 @@ class Number:
             number = float(text) if text.isascii() and "_" not in text else math.nan
         except ValueError:
             number = math.nan
-        return float(self.check(number))
+        self.check(number)
+        return number
 
     def check(self, value: Any) -> float | None:
         """Take it if it is in range."""

@@ -12,7 +12,7 @@ import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from epnet.observe.snapshot import DeviceState, Snapshots
     from epnet.observe.worker import Worker
 
+PortField = Literal["granted_import_w", "granted_export_w", "import_w", "export_w"]
+MessageField = Literal["supply", "demand", "storage"]
+
 SAMPLE_SECONDS: Final = 1.0
 BATCH_SECONDS: Final = 5
 """How many seconds are written at once: fewer writes wear a memory card less."""
@@ -39,8 +42,13 @@ LONGEST_RETRY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 2.0
 """How long the last batch may take when the program ends."""
 
-OF_PORT: Final = ("granted_import_w", "granted_export_w", "import_w", "export_w")
-OF_MESSAGES: Final = ("supply", "demand", "storage")
+OF_PORT: Final[tuple[PortField, ...]] = (
+    "granted_import_w",
+    "granted_export_w",
+    "import_w",
+    "export_w",
+)
+OF_MESSAGES: Final[tuple[MessageField, ...]] = ("supply", "demand", "storage")
 
 
 class HistoryState(TypedDict):
@@ -59,11 +67,11 @@ class HistoryState(TypedDict):
 
 def valuesOf(device: DeviceState) -> dict[str, float]:
     """The numbers in a device's state that are worth a history, by field: ``storage.soc``…"""
-    values: dict[str, float] = {"connected": float(device["session"]["connected"])}
-    values.update(_numbers("", {name: device[name] for name in OF_PORT}))  # type: ignore[literal-required]
+    numbers = dict(_numbers("", {name: device[name] for name in OF_PORT}))
     for name in OF_MESSAGES:
-        values.update(_numbers(f"{name}.", device[name] or {}))  # type: ignore[literal-required]
-    return values
+        numbers.update(_numbers(f"{name}.", device[name] or {}))
+    numbers["connected"] = float(device["session"]["connected"])
+    return {name: number for name, number in numbers.items() if math.isfinite(number)}
 
 
 def _numbers(prefix: str, fields: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
@@ -71,8 +79,7 @@ def _numbers(prefix: str, fields: Mapping[str, Any]) -> Iterator[tuple[str, floa
         if isinstance(value, dict):
             yield from _numbers(f"{prefix}{name}.", value)
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            if math.isfinite(value):
-                yield f"{prefix}{name}", float(value)
+            yield f"{prefix}{name}", float(value)
 
 
 class Recorder(Service):
@@ -164,7 +171,7 @@ class Recorder(Service):
                 raise
 
         self._underWay = self._worker.do(write)
-        self._underWay.addCallbacks(self._done, self._failed, [batch], None, [batch], None)
+        self._underWay.addCallbacks(self._done, self._failed, (batch,), {}, (batch,), {})
         return self._underWay
 
     def _done(self, _: None, batch: Sequence[Sample]) -> None:

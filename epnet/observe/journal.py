@@ -1,4 +1,4 @@
-"""What has happened lately: the last lines of epnet's own log, for the page and the event stream."""
+"""What has happened lately: the last lines of our own log, for the page and the event stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The description of the HTTP interface for programs (OpenAPI 3.1), made from the calls themselves."""
+"""The description of the HTTP interface for programs (OpenAPI 3.1), made from its calls."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ ERROR: Final = {
     "type": "object",
     "required": ["error", "status"],
     "properties": {"error": {"type": "string"}, "status": {"type": "integer"}},
+}
+
+PLAIN: Final = {
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    types.NoneType: "null",
 }
 
 USUAL: Final = {
@@ -53,9 +61,15 @@ def describe(calls: Sequence[Call], version: str) -> dict[str, Any]:
 
 def schemaOf(hint: Any) -> dict[str, Any]:
     """A type as JSON Schema: a TypedDict, a list, a dict, a union, a plain type, Any."""
-    plain = {str: "string", bool: "boolean", int: "integer", float: "number", types.NoneType: "null"}
+    plain = {
+        str: "string",
+        bool: "boolean",
+        int: "integer",
+        float: "number",
+        types.NoneType: "null",
+    }
     if hint in plain:
-        return {"type": plain[hint]}
+        return {"type": PLAIN[hint]}
     if is_typeddict(hint):
         fields = get_type_hints(hint)
         return {

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from io import BytesIO
-from typing import Final
+from typing import Any, Final
 
-from twisted.internet.interfaces import IAddress, IProtocol
+from twisted.internet.interfaces import IAddress
 from twisted.protocols.policies import WrappingFactory
 from twisted.web import http
 from twisted.web.resource import Resource
@@ -43,7 +43,7 @@ SECURITY_HEADERS: Final = {
 
 
 class BoundedRequest(Request):
-    """A request of whose body a little is kept if it is a POST, and nothing otherwise.
+    """A request of whose body only a little is kept.
 
     bodyLength: bytes of the body that have come.
     """
@@ -52,12 +52,12 @@ class BoundedRequest(Request):
 
     def gotLength(self, length: int | None) -> None:
         """Make room for a small body, whatever is announced."""
-        self.content = BytesIO()
+        self.content: BytesIO = BytesIO()
 
     def handleContentChunk(self, data: bytes) -> None:
         """Keep or drop a part of the body; cut a sender off who does not stop."""
         self.bodyLength += len(data)
-        if self.method == b"POST" and self.bodyLength <= MAX_KEPT:
+        if self.bodyLength <= MAX_KEPT:
             self.content.write(data)
         elif self.bodyLength > MAX_BODY:
             self.loseConnection()
@@ -98,7 +98,7 @@ class CountedFactory(WrappingFactory):
 
     noisy = False
 
-    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
+    def buildProtocol(self, addr: IAddress | None) -> Any:
         """A connection more; None, which closes it, where there are too many."""
         return super().buildProtocol(addr) if len(self.protocols) < MAX_CONNECTIONS else None
 
@@ -197,6 +197,11 @@ def reply(request: Request, code: int, mediaType: str, body: bytes) -> int:
 def replyJson(request: Request, code: int, value: object) -> int:
     """Send a whole answer as JSON."""
     return reply(request, code, JSON, json.dumps(value, allow_nan=False).encode())
+
+
+def abort(request: Request) -> None:
+    """Break the connection off, whatever has not been sent."""
+    request.channel.forceAbortClient()
 
 
 def _tooLarge(request: BoundedRequest) -> Denial | None:

@@ -23,6 +23,7 @@ from epnet.observe.accounting import (
     meteringState,
     networkState,
 )
+from epnet.observe.history import HistoryState
 from epnet.wire import DemandParameters, Message, StorageParameters, SupplyParameters
 from epnet.wire.jsonform import fieldsOf
 
@@ -148,6 +149,7 @@ class State(TypedDict):
     diagnostics: how often each deviation from the specs was seen, by code.
     configuration: what is wrong with its file, so that an earlier configuration is in force.
     certificates: s until what the router shows and goes by expires: own, authority, crl.
+    history: how the recording of history fares; null where none is kept.
     """
 
     router: RouterState
@@ -160,6 +162,7 @@ class State(TypedDict):
     counters: Counters
     network: NetworkState
     metering: MeteringState
+    history: HistoryState | None
 
 
 def snapshot(router: Router, connections: Connections, uptime_s: float, time: datetime) -> State:
@@ -209,6 +212,7 @@ def snapshot(router: Router, connections: Connections, uptime_s: float, time: da
         },
         "network": networkState(router.accounts),
         "metering": meteringState(router.accounts),
+        "history": None,
     }
     return state
 
@@ -218,6 +222,7 @@ class Snapshots:
 
     clock: the one clock.
     timeOfDay: tells the time of day, aware.
+    history: says how the recording of history fares; None where none is kept.
     """
 
     def __init__(
@@ -230,7 +235,8 @@ class Snapshots:
         self._router = router
         self._connections = connections
         self._clock = clock
-        self._timeOfDay = timeOfDay
+        self.timeOfDay = timeOfDay
+        self.history: Callable[[], HistoryState] | None = None
         self._since = clock.seconds()
         self._takenAt = -math.inf
         self._state: State
@@ -240,8 +246,10 @@ class Snapshots:
         now = self._clock.seconds()
         if now - self._takenAt >= FRESH_SECONDS:
             self._state = snapshot(
-                self._router, self._connections, now - self._since, self._timeOfDay()
+                self._router, self._connections, now - self._since, self.timeOfDay()
             )
+            if self.history is not None:
+                self._state["history"] = self.history()
             self._takenAt = now
         return self._state
 

@@ -203,8 +203,9 @@ class SqliteStore:
             yield from self._down(level - 1, device, max(start, edge), end)
 
     def _oldest(self, level: int, device: int) -> float:
+        """When a level begins, in whole spans of the levels above, of which it is let go."""
         found = self._end("min", level, device, _EVER)
-        return math.inf if found is None else found
+        return math.inf if found is None else found - found % WIDTHS[-1]
 
     def _edge(self, level: int, device: int, before: int) -> int:
         """Until when there are spans of a level that begin before some time."""
@@ -224,7 +225,7 @@ class SqliteStore:
         )
         for begin, data in rows:
             if level:
-                yield begin, {field: part for field, *part in _SPAN.iter_unpack(data)}
+                yield begin, {each[0]: each[1:] for each in _SPAN.iter_unpack(data)}
             else:
                 seconds = _SECOND.iter_unpack(data)
                 yield begin, {field: (1, value, value, value) for field, value in seconds}

@@ -19,7 +19,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
 from epnet.observe.journal import Journal
-from epnet.observe.resources import refuse
+from epnet.observe.resources import abort, refuse
 from epnet.observe.snapshot import Snapshots
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class EventStream:
             if viewer.stalledSince is None:
                 self._show(viewer, state)
             elif now - viewer.stalledSince >= PATIENCE_SECONDS:
-                viewer.request.transport.abortConnection()
+                abort(viewer.request)
 
     def _show(self, viewer: Viewer, state: bytes) -> None:
         entries = self._journal.since(viewer.shown)

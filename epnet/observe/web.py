@@ -1,8 +1,7 @@
-"""The router over HTTP: the live page, its state, metrics, health and readiness."""
+"""The router over HTTP: the live page, the calls for programs, metrics, health and readiness."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import PurePath
@@ -10,21 +9,25 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.task import LoopingCall
 from twisted.web import http
-from twisted.web.server import NOT_DONE_YET, Request, Site
+from twisted.web.server import NOT_DONE_YET, Request
 
+from epnet.observe.access import Access
+from epnet.observe.api import Api
+from epnet.observe.calls import tree
+from epnet.observe.export import HistoryReader
+from epnet.observe.journal import Journal
 from epnet.observe.metrics import CONTENT_TYPE, Metrics
 from epnet.observe.resources import (
-    JSON,
     TEXT,
     Answer,
     Branch,
     Content,
     GuardedSite,
-    ReadOnlyRequest,
-    Refusal,
+    refuse,
     reply,
 )
 from epnet.observe.snapshot import Snapshots
+from epnet.observe.stream import EventStream
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -48,23 +51,38 @@ MEDIA_TYPES: Final = {
 """Of the files of the live page, by the end of their names."""
 
 
-def makeSite(router: Router, connections: Connections, clock: IReactorTime) -> Site:
-    """Everything a router shows over HTTP, as a factory to listen with; it keeps no access log."""
-    snapshots = Snapshots(router, connections, clock)
+def makeSite(
+    router: Router,
+    connections: Connections,
+    clock: IReactorTime,
+    snapshots: Snapshots,
+    *,
+    access: Access | None = None,
+    journal: Journal | None = None,
+    history: HistoryReader | None = None,
+) -> GuardedSite:
+    """Everything a router shows and takes over HTTP, as a factory; it keeps no access log.
+
+    access: who is answered; None for everybody on this machine.
+    journal: what has happened lately, for the event stream.
+    history: answers for what was; None where none is kept.
+    """
+    access = access or Access()
     metrics = Metrics(snapshots)
     page = dict(_pageFiles())
-    state = Content(JSON, lambda: json.dumps(snapshots.state(), allow_nan=False).encode())
+    stream = EventStream(snapshots, journal or Journal(), clock)
+    api = Api(router, snapshots, stream, clock, access, history)
     root = Branch(
         {
             b"": page[b"index.html"],
             b"static": Branch(page),
-            b"api": Branch({b"v1": Branch({b"state": state})}),
+            b"api": tree(api.calls),
             b"metrics": Content(CONTENT_TYPE, metrics.render),
             b"healthz": Content(TEXT, lambda: b"ok\n"),
             b"readyz": Readiness(router, connections, clock),
         }
     )
-    return GuardedSite(root, requestFactory=ReadOnlyRequest, timeout=IDLE_SECONDS, reactor=clock)
+    return GuardedSite(root, access, timeout=IDLE_SECONDS, reactor=clock)
 
 
 class Readiness(Answer):
@@ -82,18 +100,15 @@ class Readiness(Answer):
     def answer(self, request: Request) -> int:
         """Say so once it is known."""
         if not self._connections.running:
-            return Refusal(
-                http.SERVICE_UNAVAILABLE, "the router has not started, or is shutting down"
-            ).answer(request)
+            text = "the router has not started, or is shutting down"
+            return refuse(request, http.SERVICE_UNAVAILABLE, text)
         before, deadline = self._router.allocation, self._clock.seconds() + READY_SECONDS
 
         def look() -> None:
             if self._router.allocation is not before:
                 reply(request, http.OK, TEXT, b"ready\n")
             elif self._clock.seconds() >= deadline:
-                Refusal(http.SERVICE_UNAVAILABLE, f"no decision within {READY_SECONDS:g} s").answer(
-                    request
-                )
+                refuse(request, http.SERVICE_UNAVAILABLE, f"no decision within {READY_SECONDS:g} s")
 
         looking: LoopingCall = LoopingCall(look)
         looking.clock = self._clock

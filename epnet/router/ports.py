@@ -8,7 +8,7 @@ actuates and meters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 
 from twisted.internet.interfaces import IReactorTime
@@ -18,8 +18,9 @@ from epnet.errors import PeerError
 from epnet.identity import Peer
 from epnet.interfaces import ILink, IPort, PortReading
 from epnet.router.converter import SimulatedConverter
+from epnet.router.decisions import Change, Decision, Direction, History, TransferState
 from epnet.router.settings import DEFAULT_PORTS, PortSettings, Tier
-from epnet.router.terms import Sink, Source
+from epnet.router.terms import Setpoint, Sink, Source
 from epnet.wire import DemandParameters, StorageParameters, SupplyParameters
 from epnet.wire.values import Mix, Price
 
@@ -49,6 +50,45 @@ class Port:
         self.prices: tuple[Price, ...] | None = None
         self.transfer = Transfer(settings.max_power)
         self.isolation = IsolationGuard()
+        self._history = History()
+        self.limit(inf, inf)
+
+    @property
+    def decisions(self) -> Mapping[Direction, Decision]:
+        """The newest decision, by direction."""
+        return self._history.decisions
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """The last ten changes, oldest first."""
+        return tuple(self._history.changes)
+
+    def note(self, setpoint: Setpoint, direction: Direction, bound_w: float, now: float) -> None:
+        """Remember a decision."""
+        power_w = setpoint.power_w
+        state = TransferState.ACTIVE if power_w > 0.0 else TransferState.IDLE
+        self._history.note(
+            Decision(
+                now,
+                direction,
+                state,
+                power_w,
+                power_w,
+                bound_w,
+                setpoint.reason,
+                setpoint.limit,
+                setpoint.by,
+            )
+        )
+
+    def limit(self, max_w: float, expires: float) -> None:
+        """Take an operator's limit of each direction, W, until a time of the router's clock."""
+        self.operator_w, self._limitExpires = max_w, expires
+
+    def expire(self, now: float) -> None:
+        """Forget an operator's limit whose time is over."""
+        if now >= self._limitExpires:
+            self.limit(inf, inf)
 
     # Its device's messages
 
@@ -86,7 +126,8 @@ class Port:
         supply = self.link.supply()
         if supply is None:
             return 0.0
-        return allowedPower(supply, self._request(self.settings.max_power, supply))
+        allowed = allowedPower(supply, self._request(self.settings.max_power, supply))
+        return min(allowed, self.operator_w)
 
     def exportBound(self) -> float:
         """The most its device may draw now by device, port and cable, W."""
@@ -97,7 +138,7 @@ class Port:
             current_limit=(0, self.settings.current_limit),
             power_limit=self.settings.max_power,
         )
-        return allowedPower(capability, self.link.demand())
+        return min(allowedPower(capability, self.link.demand()), self.operator_w)
 
     @property
     def overdrawn(self) -> bool:

@@ -20,6 +20,7 @@ from epnet.interfaces import ILink, INode
 from epnet.lifecycle import Ending
 from epnet.router.accounts import Accounts
 from epnet.router.allocation import Allocation, allocate
+from epnet.router.decisions import Direction
 from epnet.router.policy import Policies
 from epnet.router.ports import Port, PortMaker, PortRefused
 from epnet.router.settings import PortSettings
@@ -149,6 +150,16 @@ class Router:
         port.detach()
         self.allocate()
 
+    # The operator
+
+    def limit(self, identity: str, max_w: float, expires: float) -> None:
+        """Let a port have no more than `max_w` W in either direction, until a time of the clock.
+
+        Raises `KeyError` where there is no such port.
+        """
+        self.ports[identity].limit(max_w, expires)
+        self.allocate()
+
     # Deciding
 
     def allocate(self) -> None:
@@ -156,6 +167,8 @@ class Router:
         now = self._ticked = self._clock.seconds()
         began = perf_counter()
         ports = self.ports.values()
+        for port in ports:
+            port.expire(now)
         self.allocation = allocate(
             [p.source() for p in ports], self._sinks(), self._policies.groups
         )
@@ -164,6 +177,8 @@ class Router:
         sources, sinks = self.allocation.sources, self.allocation.sinks
         for port in ports:
             identity = port.identity
+            port.note(sources[identity], Direction.IMPORT, port.importBound(), now)
+            port.note(sinks[identity], Direction.EXPORT, port.exportBound(), now)
             if port.setPoints(sources[identity].power_w, sinks[identity].power_w, now):
                 assert port.link is not None
                 port.link.publishNow()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from pathlib import Path
 
 from twisted.application.service import IService
 
@@ -14,7 +15,13 @@ from epnet.demo import DEMO_PORTS, Household
 from epnet.endpoints import Listener, defaultListen
 from epnet.errors import UsageError
 from epnet.factory import EPServerFactory
-from epnet.observe.web import makeSite
+from epnet.observe.service import (
+    DEFAULT_HISTORY,
+    DEFAULT_HTTP,
+    HistorySettings,
+    Observers,
+    PageSettings,
+)
 from epnet.pki import ensureCertificate
 from epnet.router.meterkeeper import MeterKeeper
 from epnet.router.meterstore import MeterStore
@@ -33,7 +40,6 @@ from epnet.tap.common import (
 )
 from epnet.wire import SessionParameters
 
-DEFAULT_HTTP = "tcp:56541:interface=127.0.0.1"
 VERSION = ".".join(version("epnet").split(".")[:2])
 
 
@@ -52,12 +58,12 @@ class Options(CommonOptions):
             None,
             f"Endpoint for the live page, state and metrics [default: {DEFAULT_HTTP}]",
         ],
+        ["http-certificate", None, None, "Certificate for HTTP, PEM [default: no TLS]"],
+        ["http-key", None, None, "Its private key, PEM"],
+        ["http-tokens", None, None, "File of those who may use HTTP: lines 'NAME TOKEN'"],
+        ["history", None, DEFAULT_HISTORY, "Where history is kept; empty for nowhere"],
+        ["history-days", None, "3650", "How long it is kept, days"],
     ]
-
-    @property
-    def http(self) -> str:
-        """Where the live page is."""
-        return self["http"] or self.configuration.http.listen or DEFAULT_HTTP
 
     def opt_listen(self, endpoint: str) -> None:
         """Endpoint to listen on, with TLS on top; may be given several times."""
@@ -66,6 +72,26 @@ class Options(CommonOptions):
     def opt_upstream(self, place: str) -> None:
         """A router to dial, [IDENTITY@]HOST[:PORT][,HOST[:PORT]]...; may be given several times."""
         self.collect("upstream", place)
+
+    def page(self) -> PageSettings:
+        """Where the HTTP interface is and who may use it."""
+
+        def path(name: str) -> Path | None:
+            return Path(self[name]) if self[name] else None
+
+        return PageSettings(
+            self["http"] or self.configuration.http.listen or DEFAULT_HTTP,
+            path("http-certificate"),
+            path("http-key"),
+            path("http-tokens"),
+        )
+
+    def history(self) -> HistorySettings:
+        """Where history is kept, and for how long."""
+        try:
+            return HistorySettings(self["history"], float(self["history-days"]))
+        except ValueError as error:
+            raise UsageError(f"--history-days: {error}") from error
 
 
 @clearErrors
@@ -110,13 +136,7 @@ def makeService(options: Options) -> IService:
         Listener(reactor, text, EPServerFactory(connections, trust).door())
         for text in options.many("listen", ours.listen) or [defaultListen()]
     ]
-    page = Listener(
-        reactor,
-        options.http,
-        makeSite(router, connections, reactor),
-        "the live page is at http://{address}/",
-    )
-    for listener in (*listening, page):
+    for listener in listening:
         listener.setServiceParent(top)
     for text in options.many("upstream", options.configuration.upstream.hosts):
         keepUpstream(top, connections, trust, text)
@@ -133,6 +153,10 @@ def makeService(options: Options) -> IService:
         (policies.configured if policies else router.setPolicies)(configuration.policies)
 
     keepConfiguration(top, options, trustKeeper, connections, apply)
+    observers = Observers(
+        router, connections, reactor, options.page(), options.history(), options.stateDir
+    )
+    observers.setServiceParent(top)
     if options["demo"]:
         household = Household(reactor, options.stateDir, identity, listening[0].dialled)
         household.setServiceParent(top)

@@ -13,7 +13,12 @@ from epnet.connections import Connections
 from epnet.factory import EPServerFactory
 from epnet.identity import CertificateIdentity, Peer
 from epnet.interfaces import IPort, PortReading
-from epnet.observe.snapshot import State, snapshot
+from epnet.observe.access import Access
+from epnet.observe.export import HistoryReader
+from epnet.observe.journal import Journal
+from epnet.observe.resources import GuardedSite
+from epnet.observe.snapshot import Snapshots, State, snapshot
+from epnet.observe.web import makeSite
 from epnet.protocol import EPProtocol
 from epnet.router.ports import Port
 from epnet.router.router import Router
@@ -71,6 +76,22 @@ class House:
         self.router = Router(parameters, self.makePort, self.clock)
         self.connections = Connections(self.router, self.clock)
         self.factory = EPServerFactory(self.connections, BelievingTrust())
+
+    def makeSite(
+        self, access: Access | None = None, history: HistoryReader | None = None
+    ) -> GuardedSite:
+        """What the router shows over HTTP; its journal is fed by whoever wants to."""
+        self.snapshots = Snapshots(self.router, self.connections, self.clock, lambda: NOON)
+        self.journal = Journal()
+        return makeSite(
+            self.router,
+            self.connections,
+            self.clock,
+            self.snapshots,
+            access=access,
+            journal=self.journal,
+            history=history,
+        )
 
     def makePort(self, peer: Peer) -> Port:
         default = DEFAULT_PORTS.get(peer.parameters.type or "", PortSettings())

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import attrs
+
+NO_CONTROLS: Final = r"[^\x00-\x1f\x7f-\x9f]"
+_PLAIN: Final = re.compile(f"{NO_CONTROLS}*")
 
 
 class BadField(ValueError):
@@ -83,13 +87,16 @@ class Text:
         """Take it if it is as long as it may be."""
         if not isinstance(value, str) or not self.least <= len(value) <= self.most:
             raise BadField(f"must be text of {self.least} to {self.most} characters")
-        if not value.isprintable():
-            raise BadField("must not hold characters that cannot be printed")
+        if not _PLAIN.fullmatch(value):
+            raise BadField("must not hold control characters")
+        if any(0xD800 <= ord(letter) <= 0xDFFF for letter in value):
+            raise BadField("must be text that UTF-8 can hold")
         return value
 
     def schema(self) -> dict[str, Any]:
         """It as JSON Schema."""
-        return {"type": "string", "minLength": self.least, "maxLength": self.most}
+        lengths = {"minLength": self.least, "maxLength": self.most}
+        return {"type": "string", **lengths, "pattern": f"^{NO_CONTROLS}*$"}
 
 
 @attrs.frozen

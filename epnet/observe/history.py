@@ -170,9 +170,9 @@ class Recorder(Service):
                 self._store.close()
                 raise
 
-        self._underWay = self._worker.do(write)
-        self._underWay.addCallbacks(self._done, self._failed, (batch,), {}, (batch,), {})
-        return self._underWay
+        writing = self._underWay = self._worker.do(write)
+        writing.addCallbacks(self._done, self._failed, (batch,), {}, (batch,), {})
+        return writing
 
     def _done(self, _: None, batch: Sequence[Sample]) -> None:
         self._underWay = None

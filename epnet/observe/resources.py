@@ -89,7 +89,7 @@ class GuardedSite(Site):
         request.responseHeaders.removeHeader(b"Server")
         for name, value in SECURITY_HEADERS.items():
             request.setHeader(name, value)
-        denial = self._access.denial(request) or _tooLarge(request)
+        denial = self._access.denial(request)
         return Refusal(denial) if denial is not None else super().getResourceFor(request)
 
 
@@ -112,12 +112,15 @@ class Answer(Resource):
         """What does not exist."""
         return NOT_FOUND
 
-    def render(self, request: Request) -> int:
+    def render(self, request: BoundedRequest) -> int:
         """Answer the request."""
         if request.method not in self.methods:
             request.setHeader("Allow", b", ".join(self.methods))
             allowed = " and ".join(method.decode() for method in self.methods)
             return refuse(request, http.NOT_ALLOWED, f"only {allowed} is answered here")
+        most = MAX_KEPT if request.method == b"POST" else 0
+        if request.bodyLength > most:
+            return refuse(request, http.REQUEST_ENTITY_TOO_LARGE, f"send at most {most} bytes")
         return self.answer(request)
 
     def answer(self, request: Request) -> int:
@@ -202,11 +205,3 @@ def replyJson(request: Request, code: int, value: object) -> int:
 def abort(request: Request) -> None:
     """Break the connection off, whatever has not been sent."""
     request.channel.forceAbortClient()
-
-
-def _tooLarge(request: BoundedRequest) -> Denial | None:
-    if request.method != b"POST" and request.bodyLength:
-        return Denial(http.REQUEST_ENTITY_TOO_LARGE, "send no body: it says nothing here")
-    if request.bodyLength > MAX_KEPT:
-        return Denial(http.REQUEST_ENTITY_TOO_LARGE, f"send at most {MAX_KEPT} bytes")
-    return None

@@ -74,6 +74,8 @@ class HistorySettings:
 class Observers(MultiService):
     """All observers of one router.
 
+    journal: what has happened lately.
+
     Raises `UsageError` for settings that cannot be.
     """
 
@@ -87,7 +89,7 @@ class Observers(MultiService):
         stateDir: Path,
     ) -> None:
         super().__init__()
-        self._journal = Journal()
+        self.journal = Journal()
         self._reader: HistoryReader | None = None
         snapshots = Snapshots(router, connections, reactor)
         if history.url:
@@ -100,7 +102,7 @@ class Observers(MultiService):
             reactor,
             snapshots,
             access=access,
-            journal=self._journal,
+            journal=self.journal,
             history=self._reader,
         )
         if context is not None:
@@ -124,12 +126,12 @@ class Observers(MultiService):
 
     def startService(self) -> None:
         """Begin to watch."""
-        globalLogPublisher.addObserver(self._journal)
+        globalLogPublisher.addObserver(self.journal)
         super().startService()
 
     def stopService(self) -> Any:
         """Watch no more."""
-        globalLogPublisher.removeObserver(self._journal)
+        globalLogPublisher.removeObserver(self.journal)
         if self._reader is not None:
             self._reader.stop()
         return super().stopService()

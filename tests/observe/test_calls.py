@@ -129,11 +129,17 @@ class ChangeTests(SiteTestCase):
             {"max_w": 5, "seconds": 0},
             {"max_w": 5, "seconds": 1e9},
             {"max_w": 5, "other": 1},
+            b'{"max_w": 5, "\\ud800": 1}',
         ):
             response = self.post(LIMIT, body)
             self.assertEqual(response.code, 400, body)
             self.assertEqual(response.json()["status"], 400)
         self.assertEqual(self.granted(), 3000)
+
+    def test_whatTheDeviceCouldNotBeToldIsRefused(self) -> None:
+        for reason in ("", "x" * 201, "a\nb", "\x7f", "\ud800"):
+            self.assertEqual(self.post(DISCONNECT, {"reason": reason}).code, 400, repr(reason))
+        self.assertEqual(self.post(DISCONNECT, {"reason": "Arbeit an der Leitung ⚡"}).code, 200)
 
     def test_onlyJsonIsTaken(self) -> None:
         """A page from elsewhere can have a browser send a form, but not JSON."""

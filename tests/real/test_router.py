@@ -46,7 +46,9 @@ class RouterTestCase(SynchronousTestCase):
         found: list[str] = []
 
         def listening() -> bool:
-            found[:] = re.findall(r"(?:listening on |http://)127\.0\.0\.1:(\d+)", router.text)
+            found[:] = re.findall(
+                r"(?:listening on |https?://)(?:127\.0\.0\.1|0\.0\.0\.0):(\d+)", router.text
+            )
             return len(found) == 2
 
         until(lambda: listening() or router.ended, "listening")

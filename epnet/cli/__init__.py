@@ -21,6 +21,9 @@ COMMANDS: Final = {
     "config": "Checks a configuration file.",
     "decode": "Frames, in hex, dumps or raw, to text or JSON lines.",
     "encode": "JSON lines, as decode prints them, to frames.",
+    "explain": "Why a device's grant is what it is, and what more would take.",
+    "monitor": "The running router, live.",
+    "status": "The running router, once.",
     "dissector": "The dissector for Wireshark, printed or installed.",
     "pki": "A private authority and the certificates of devices.",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
@@ -254,7 +253,7 @@ class Api:
                 **values,
             )
         now = self._clock.seconds()
-        self._router.limit(identity, math.inf if max_w is None else max_w, now + seconds)
+        self._router.limit(identity, max_w, now + seconds)
         until = (self._snapshots.timeOfDay() + timedelta(seconds=seconds)).astimezone(UTC)
         answer = {
             "device": identity,

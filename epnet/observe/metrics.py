@@ -20,6 +20,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
+from epnet.observe.history import HistoryState
 from epnet.observe.snapshot import Counters, DeviceState, Snapshots, State
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -39,6 +40,8 @@ class StateCollector(Collector):
         yield from _counterMetrics(state["counters"])
         yield from _powerMetrics(state["devices"])
         yield from _deviceMetrics(state["devices"])
+        if state["history"] is not None:
+            yield from _historyMetrics(state["history"])
 
 
 class Metrics:
@@ -116,6 +119,25 @@ def _counterMetrics(counters: Counters) -> Iterator[Metric]:
         "Time spent on deciding who gets how much.",
         count_value=counters["decisions"],
         sum_value=counters["deciding_s"],
+    )
+
+
+def _historyMetrics(history: HistoryState) -> Iterator[Metric]:
+    samples = CounterMetricFamily(
+        "epnet_history_samples",
+        "Samples for the history, by what became of them.",
+        labels=["result"],
+    )
+    samples.add_metric(["written"], history["written"])
+    samples.add_metric(["dropped"], history["dropped"])
+    yield samples
+    yield GaugeMetricFamily(
+        "epnet_history_waiting_samples", "Samples not yet written.", history["waiting"]
+    )
+    yield GaugeMetricFamily(
+        "epnet_history_failing",
+        "Whether the history cannot be written now.",
+        history["failure"] is not None,
     )
 
 

@@ -9,6 +9,7 @@ whenever something that is being used falls away: a device lost, a lower offer, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
@@ -152,13 +153,16 @@ class Router:
 
     # The operator
 
-    def limit(self, identity: str, max_w: float, expires: float) -> None:
-        """Let a port have no more than `max_w` W in either direction, until a time of the clock.
+    def limit(self, identity: str, max_w: float | None, expires: float | None) -> None:
+        """Let a device take and give at most `max_w`, W, until `expires`, s of the router's clock.
 
-        Raises `KeyError` where there is no such port.
+        None for `max_w` lifts the limit, None for `expires` lets it hold until it is lifted.
         """
-        self.ports[identity].limit(max_w, expires)
-        self.allocate()
+        if identity in self.ports:
+            self.ports[identity].limit(
+                inf if max_w is None else max_w, inf if expires is None else expires
+            )
+            self.allocate()
 
     # Deciding
 

@@ -1,4 +1,4 @@
-// The live page: asks the router for its state each second and shows it.
+// The live page: shows the state that the router sends each second.
 //
 // Texts come from devices and are not to be trusted: they go into the page as text only.
 
@@ -8,8 +8,7 @@ import {
   SIDES, granted, kindOf, measured, nameOf, offered, remember, span, sum, typeOf, wanted, watts,
 } from "./words.js";
 
-const POLL_MS = 1000;
-const TIMEOUT_MS = 2500;
+const RETRY_MS = 2000;
 const STALE_MS = 3000;
 
 // --- The head and the totals ---------------------------------------------------------------------
@@ -120,7 +119,7 @@ function showCharge(cell, soc) {
   setText(cell.lastElementChild, ` ${soc.toFixed(1)} %`);
 }
 
-// --- Asking --------------------------------------------------------------------------------------
+// --- Listening -----------------------------------------------------------------------------------
 
 let heardAt = null;
 let failure = null;
@@ -128,7 +127,7 @@ let failure = null;
 function showStatus() {
   const age = heardAt === null ? 0 : performance.now() - heardAt;
   let [look, text] = ["live", "Live"];
-  if (failure !== null) [look, text] = ["lost", `${failure}; trying again each second.`];
+  if (failure !== null) [look, text] = ["lost", `${failure}; trying again.`];
   else if (heardAt === null) [look, text] = ["waiting", "Connecting…"];
   else if (age > STALE_MS) [look, text] = ["stale", "No news from the router."];
   const old = heardAt !== null && (look === "lost" || look === "stale");
@@ -147,26 +146,23 @@ function show(state) {
   showTable(state.devices);
 }
 
-async function fetchState() {
-  const settings = { signal: AbortSignal.timeout(TIMEOUT_MS), cache: "no-store" };
-  const response = await fetch("api/v1/state", settings).catch(() => {
-    throw new Error("No connection to the router");
-  });
-  if (!response.ok) throw new Error(`The router answers with error ${response.status}`);
-  return response.json();
-}
-
-async function ask() {
-  try {
-    show(await fetchState());
+// The browser dials again by itself after a break, but gives up on an answer that is no stream: then
+// we ask anew.
+function listen() {
+  const source = new EventSource("api/v1/events");
+  source.addEventListener("state", (event) => {
+    show(JSON.parse(event.data));
     heardAt = performance.now();
     failure = null;
-  } catch (error) {
-    failure = error.message;
-  }
-  showStatus();
-  setTimeout(ask, POLL_MS);
+    showStatus();
+  });
+  source.addEventListener("error", () => {
+    failure = "No connection to the router";
+    showStatus();
+    if (source.readyState !== EventSource.CLOSED) return;
+    setTimeout(listen, RETRY_MS);
+  });
 }
 
 setInterval(showStatus, 500);
-ask();
+listen();

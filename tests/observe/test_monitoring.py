@@ -1,0 +1,68 @@
+"""What is shipped for Prometheus and Grafana, looked at by Prometheus's own tool."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from importlib.resources import files
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from epnet.observe.metrics import Metrics
+from tests.test_cli_words import household
+
+MONITORING = files("epnet.observe") / "monitoring"
+PROMTOOL = shutil.which("promtool")
+
+
+def rendered() -> str:
+    """The metrics of a router on which everything has happened at least once."""
+    house = household()
+    house.makeSite()
+    house.connections.losses["lost"] += 1
+    house.connections.deviations["bad-mix"] += 1
+    house.connections.expiries = {"own": house.snapshots.timeOfDay()}
+    house.snapshots.history = lambda: {"waiting": 0, "written": 5, "dropped": 1, "failure": None}
+    return Metrics(house.snapshots).render().decode()
+
+
+class PromtoolTests(SynchronousTestCase):
+    skip = None if PROMTOOL else "promtool is not installed (apt-get install prometheus)"
+
+    def promtool(self, *arguments: str, stdin: str = "") -> None:
+        run = subprocess.run(
+            [PROMTOOL or "", *arguments], input=stdin, capture_output=True, text=True, check=False
+        )
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        self.assertEqual(run.stderr, "")
+
+    def test_theMetricsAreClean(self) -> None:
+        self.promtool("check", "metrics", stdin=rendered())
+
+    def test_theRulesAreClean(self) -> None:
+        self.promtool("check", "rules", str(MONITORING / "alerts.yml"))
+
+    def test_theExpressionsOfTheDashboardAreClean(self) -> None:
+        rules = Path(self.mktemp())
+        lines = ["groups: [{name: dashboard, rules: ["]
+        lines += [
+            f"{{record: 'a:{n}', expr: {json.dumps(e)}}}," for n, e in enumerate(expressions())
+        ]
+        rules.write_text("\n".join([*lines, "]}]"]))
+        self.promtool("check", "rules", str(rules))
+
+
+class NameTests(SynchronousTestCase):
+    def test_everyMetricThatIsAskedForIsThere(self) -> None:
+        there = set(re.findall(r"^(epnet_\w+)", rendered(), re.MULTILINE))
+        asked = " ".join([*expressions(), (MONITORING / "alerts.yml").read_text()])
+        self.assertEqual(set(re.findall(r"\bepnet_\w+", asked)) - there, set())
+
+
+def expressions() -> list[str]:
+    """What the panels of the dashboard show."""
+    panels = json.loads((MONITORING / "grafana.json").read_text())["panels"]
+    return [target["expr"] for panel in panels for target in panel["targets"]]

@@ -27,6 +27,7 @@ from epnet.factory import EPServerFactory
 from epnet.interfaces import INode
 from epnet.middle import MiddleNode
 from epnet.node import DeviceNode
+from epnet.observe.service import Observers
 from epnet.pki import ensureCertificate, initAuthority, issueCertificate
 from epnet.tap import client, peer, router, server
 from epnet.tap.common import QuietStop, clearErrors, hostIdentity, keepConfiguration, loadTrust
@@ -237,9 +238,10 @@ class ListeningTests(ServiceTestCase):
             (router, ()),
         ]
         for plugin, arguments in cases:
-            [listener, *page] = self.found(self.make(plugin, *arguments), Listener)
+            service = self.make(plugin, *arguments)
+            [listener] = self.found(service, Listener)
             self.assertEqual(listener.text, defaultListen())
-            self.assertEqual(len(page), 1 if plugin is router else 0)
+            self.assertEqual(len(self.found(service, Observers)), 1 if plugin is router else 0)
         self.assertIn("56540", defaultListen())
 
     def test_S11_inBothFamiliesWhereThereAreTwo(self) -> None:

@@ -39,11 +39,11 @@ import attrs
 from epnet.errors import UsageError
 from epnet.router.fairness import Claim, Limit, fill, limitsByMember
 from epnet.router.losses import Loss
+from epnet.router.reasons import Reason
 from epnet.router.terms import (
     MOST,
     Allocation,
     Group,
-    Reason,
     Setpoint,
     Sink,
     Source,

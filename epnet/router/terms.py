@@ -6,7 +6,6 @@ a port's terminals unless a name or text says bus.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Mapping
 from math import inf
 from typing import Final
@@ -15,6 +14,7 @@ import attrs
 
 from epnet.errors import UsageError
 from epnet.router.losses import LOSSLESS, Loss
+from epnet.router.reasons import Reason
 
 MOST: Final = 1e12
 """The largest watts and prices taken: beyond any real one, and safe to square."""
@@ -94,21 +94,6 @@ class Group:
         checkRange(f"group {self.name!r}", "max_w", self.max_w, 0.0, MOST)
 
 
-class Reason(enum.Enum):
-    """Which bound or rule set a set-point; the value is a sentence with the set-point's fields."""
-
-    REQUEST = "its own request or limit, {limit:.6g} W"
-    MINIMUM = "its minimum does not fit: {limit:.6g} W left under {by}"
-    GROUP = "group {by} has no more than {limit:.6g} W for its members"
-    BID = "no more power at a price up to its bid of {limit:.6g}"
-    OWN_PRICE = "it offers power at {limit:.6g} itself, and buys only what is cheaper and left over"
-    SUPPLY = "short of supply: class {by} lacks {limit:.6g} W"
-    OFFER = "all that it offers, {limit:.6g} W"
-    PEAK = "above {limit:.6g} W its losses would grow faster than its power"
-    SHARE = "its share of what is needed at its price, {limit:.6g}"
-    SPARE = "not needed: what is cheaper than its price, {limit:.6g}, is enough"
-
-
 @attrs.frozen
 class Setpoint:
     """The power one port is to have in one direction, and why.
@@ -126,7 +111,7 @@ class Setpoint:
     @property
     def text(self) -> str:
         """The reason in plain words."""
-        return self.reason.value.format(limit=self.limit, by=self.by)
+        return self.reason.text.format(limit=self.limit, by=self.by)
 
 
 @attrs.frozen

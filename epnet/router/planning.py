@@ -136,7 +136,9 @@ def _because(setpoint: Setpoint, reason: Reason, limit: float) -> Setpoint:
 
 def _rise(place: Place, target: Setpoint, now: float) -> _Rise:
     """What a sink has in any case, and what ramp and dead band let it have."""
-    wanted, has = target.power_w, place.export_w
+    wanted = target.power_w
+    # Below a minimum that has just been raised, what it has is of no use to it.
+    has = place.export_w if place.export_w >= place.sink.min_w else 0.0
     approach = place.exporting.seeing(wanted, now)
     if wanted <= has:
         return _Rise(place, approach, target, wanted, wanted, target, wanted)

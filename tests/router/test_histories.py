@@ -1,4 +1,4 @@
-"""Invariants 1, 2, 8, 9 and 10 over random histories, with everything that can happen to devices."""
+"""Invariants 1, 2, 8 and 10 over random histories, with everything that can happen to devices."""
 
 from __future__ import annotations
 

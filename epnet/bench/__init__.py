@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 BENCHMARKS: Final = {
+    "allocation": "Who gets how much, against a bare merit order and max-min fill.",
     "wire": "Bytes to checked messages and back, against plain CBOR.",
 }
 """Benchmarks, named as their modules in this package, with what each measures."""

@@ -50,6 +50,7 @@ from epnet.router.terms import (
     Allocation,
     Group,
     Setpoint,
+    Setpoints,
     Sink,
     Source,
     checkRange,
@@ -309,7 +310,7 @@ def _turn(want: _Want) -> tuple[int, float, float]:
     return (2 if sink.running else 3, 0.0, -sink.weight)
 
 
-def _explained(wants: Sequence[_Want]) -> dict[str, Setpoint]:
+def _explained(wants: Sequence[_Want]) -> Setpoints:
     """The sinks' set-points, by identity; those short of supply name the highest class that is."""
     lacking = [want for want in wants if want.reason is Reason.SUPPLY]
     if lacking:
@@ -318,12 +319,13 @@ def _explained(wants: Sequence[_Want]) -> dict[str, Setpoint]:
         for want in lacking:
             want.limit, want.by = lack, str(short)
     # A firm part comes before the whole, which then takes its place.
-    return {
-        want.sink.identity: Setpoint(
-            want.sink.identity, want.power, want.reason, want.limit, want.by
+    return Setpoints(
+        (
+            want.sink.identity,
+            Setpoint(want.sink.identity, want.power, want.reason, want.limit, want.by),
         )
         for want in wants
-    }
+    )
 
 
 def _summed(

@@ -13,7 +13,7 @@ import attrs
 
 from epnet.router.fairness import Claim, Limit, fill
 from epnet.router.reasons import Reason
-from epnet.router.terms import Setpoint, Source
+from epnet.router.terms import Setpoint, Setpoints, Source
 
 RESIDUE: Final = 1e-6
 """Watts below which a set-point is zero."""
@@ -82,9 +82,9 @@ class MeritOrder:
         offers = [offer for tier in self._tiers for offer in tier]
         return max(((o.bus, o.source.identity) for o in offers), default=(0.0, ""))
 
-    def dispatch(self, used: float) -> dict[str, Setpoint]:
+    def dispatch(self, used: float) -> Setpoints:
         """Set-points of all sources that together inject `used` bus watts, by identity."""
-        setpoints = {}
+        setpoints = Setpoints()
         for tier, before, after in zip(self._tiers, self._sums, self._sums[1:], strict=False):
             need = used - before
             part = 1.0 if used >= after else need / (after - before) if need >= RESIDUE else 0.0

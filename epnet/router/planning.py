@@ -107,8 +107,9 @@ def plan(
 
     reserve: the part of the largest source that increases leave free, 0 to 1.
     """
-    sources = [place.source for place in places]
-    sinks = [place.sink for place in places]
+    # Most ports can do one thing of two, at most: the fill need not see the other.
+    sources = [place.source for place in places if place.source.max_w > 0.0]
+    sinks = [place.sink for place in places if place.sink.max_w > 0.0]
     before = fsum([standing_w, *_withdrawn((p.sink, p.export_w) for p in places)])
     target, merit = solve(sources, sinks, groups, Terms(standing_w, reserve, before))
     rises = [_rise(place, target.sinks[place.sink.identity], now) for place in places]

@@ -124,6 +124,13 @@ class Setpoint(NamedTuple):
         return self.reason.text.format(limit=self.limit, by=self.by)
 
 
+class Setpoints(dict[str, Setpoint]):
+    """Set-points by identity; whoever could have none has a zero one."""
+
+    def __missing__(self, identity: str) -> Setpoint:
+        return Setpoint(identity, 0.0, Reason.REQUEST, 0.0)
+
+
 @attrs.frozen
 class Allocation:
     """Set-points for every source and sink given, by identity, and the sums.

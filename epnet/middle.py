@@ -31,7 +31,7 @@ from epnet.identity import Peer
 from epnet.interfaces import IDevice, ILink, Limits, Reading
 from epnet.lifecycle import Ending
 from epnet.node import DeviceNode
-from epnet.router.ports import Port
+from epnet.router.plainport import PlainPort
 from epnet.router.settings import Tier
 from epnet.wire import (
     DemandParameters,
@@ -77,7 +77,7 @@ class MiddleDevice:
         self.own = own
         self.type, self.version, self.name = own.type, own.version, own.name
         self.rating_w = rating_w
-        self.ports: dict[str, Port] = {}
+        self.ports: dict[str, PlainPort] = {}
         self._clock = clock
         self._limits = NOTHING
         self._own_w = (0.0, 0.0)
@@ -192,7 +192,7 @@ class MiddleDevice:
 
     # Those behind it
 
-    def heard(self, port: Port, message: Message) -> None:
+    def heard(self, port: PlainPort, message: Message) -> None:
         """A device behind has spoken: act at once on what falls below what is in use."""
         now = self._clock.seconds()
         if isinstance(message, SupplyParameters):
@@ -221,7 +221,7 @@ class MiddleNode(DeviceNode):
         clock: IReactorTime,
         *,
         rating_w: float,
-        makePort: Callable[[Peer], Port],
+        makePort: Callable[[Peer], PlainPort],
         upstream: Callable[[ILink], bool],
     ) -> None:
         middle = MiddleDevice(device, clock, rating_w)
@@ -275,7 +275,7 @@ class MiddleNode(DeviceNode):
             port.detach()
             self.device.share()
 
-    def _portOf(self, link: ILink) -> Port | None:
+    def _portOf(self, link: ILink) -> PlainPort | None:
         port = self.device.ports.get(link.peer.identity)
         return port if port is not None and port.link is link else None
 

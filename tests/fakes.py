@@ -52,6 +52,10 @@ class FakeLink:
             self._latest[type(message)] = (message, self.clock.seconds())
             self.node.messageReceived(self, message)
 
+    def repeat(self) -> None:
+        """The peer sends its newest messages again."""
+        self.hear(*[message for message, _ in self._latest.values()])
+
     def ask(self) -> dict[type[Message], Message]:
         """What the node would publish now."""
         return {type(message): message for message in self.node.publications(self)}

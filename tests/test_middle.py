@@ -16,7 +16,7 @@ from epnet.interfaces import IDevice, ILink, INode, Limits, PortReading
 from epnet.lifecycle import Cause, Ending
 from epnet.middle import MiddleNode, _Part, shares
 from epnet.node import parametersOf
-from epnet.router.ports import Port, PortMaker
+from epnet.router.plainport import PlainPort, PlainPortMaker
 from epnet.router.settings import DEFAULT_PORTS, PortSettings
 from epnet.wire import (
     DemandParameters,
@@ -70,10 +70,10 @@ class MiddleTestCase(SynchronousTestCase):
         self.router = self.connect("router", dialled=True)
         self.load = self.connect("load")
 
-    def makePort(self, peer: Peer) -> Port:
+    def makePort(self, peer: Peer) -> PlainPort:
         converter = self.converters[peer.identity] = FakeConverter()
         settings = DEFAULT_PORTS.get(peer.parameters.type or "", PortSettings())
-        return Port(peer.identity, settings, converter)
+        return PlainPort(peer.identity, settings, converter)
 
     def connect(self, identity: str, type: str | None = None, *, dialled: bool = False) -> FakeLink:
         link = FakeLink(self.node, self.clock, identity, type, dialled=dialled)
@@ -369,7 +369,7 @@ class PhysicsTests(SynchronousTestCase):
             parametersOf(own, "middle"),
             clock,
             rating_w=8000,
-            makePort=PortMaker(clock, {}),
+            makePort=PlainPortMaker(clock),
             upstream=dialled,
         )
         router = FakeLink(node, clock, "router", dialled=True)

@@ -73,7 +73,7 @@ class OptionTests(SynchronousTestCase):
         self.assertEqual(sources.certificate, Path("/s/certificates/me.cert.pem"))
 
     def test_theHttpEndpointHasADefaultOnLoopback(self) -> None:
-        self.assertIn("127.0.0.1", router.Options().http)
+        self.assertIn("127.0.0.1", router.Options().page().listen)
 
 
 class ConfigurationTests(SynchronousTestCase):
@@ -113,8 +113,8 @@ class ConfigurationTests(SynchronousTestCase):
         ]:
             self.options(*arguments, **environment)
             self.assertEqual(self.listen, several)
-        self.assertEqual(self.options("--http=tcp:9", file).http, "tcp:9")
-        self.assertEqual(self.options(file).http, "tcp:3")
+        self.assertEqual(self.options("--http=tcp:9", file).page().listen, "tcp:9")
+        self.assertEqual(self.options(file).page().listen, "tcp:3")
 
     def test_trustIsMixedOfBoth(self) -> None:
         sources = self.options(f"--config={self.file}").trustSources("me")

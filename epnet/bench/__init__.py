@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 BENCHMARKS: Final = {
+    "allocation": "Who gets how much, against a bare merit order and max-min fill.",
     "wire": "Bytes to checked messages and back, against plain CBOR.",
     "session": "Server time for a message in and one out, against Twisted's TLS alone.",
     "router": "How soon grants follow demands in a whole router.",

@@ -247,7 +247,13 @@ _NETWORK: Final = Table(
             NetworkPolicy,
             "reserve",
             Number(),
-            "The part of the supply that is left free for the loss of a source.",
+            "The part of the largest source that is left free for its loss.",
+        ),
+        key(
+            NetworkPolicy,
+            "currency",
+            Text(),
+            "Of all prices; a forecast in another one counts as no price.",
         ),
     ),
     NetworkPolicy,
@@ -278,6 +284,12 @@ _GROUP: Final = Table(
             "The most that its members take, or give, together.",
         ),
         key(Group, "members", Several(Text()), "Identities of devices, and names of groups."),
+        key(
+            Group,
+            "direction",
+            Choice(),
+            "Whether it holds for what they give (`import`), take (`export`), or each.",
+        ),
     ),
     Group,
 )

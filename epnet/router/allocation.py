@@ -16,7 +16,8 @@ The rules
 4. A sink takes only power whose price is at most its bid: those of one class and bid may together
    use what the sources up to that price can inject, less what is used already.
 5. Of those, each that has a minimum is admitted if its minimum still fits: running ones first, then
-   the heavier, then by identity.  One that is not admitted gets nothing.
+   the heavier, then by identity.  One that is not admitted gets nothing.  One that has waited for
+   long comes before those that have run for long: the longest wait first.
 6. The rest is shared max-min fairly by weight, in terminal watts, within each sink's maximum and
    each group's cap (`epnet.router.fairness`).
 7. A group's cap holds for its sinks together and for its sources together.  The cheaper sources of
@@ -24,27 +25,32 @@ The rules
 8. A device that offers power and wants some never does both.  It buys only below its own price, and
    after all who would pay that price, in the lowest class that one of them is in.  So what it gets
    is only ever power for which nobody needs its own.
+9. The firm part of a sink's wish is served as if its bid were infinite, the rest by its bid.
+10. Of all that the sources can inject, `reserve` times the largest one's part stays free, unless
+    that much was in use before: a reserve holds back increases and takes nothing away.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, groupby, pairwise
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from math import fsum, inf, nextafter
-from typing import Final
+from operator import attrgetter
 
 import attrs
 
 from epnet.errors import UsageError
-from epnet.router.fairness import Claim, Limit, fill, limitsByMember
+from epnet.router.fairness import Claim, Groups, Limit, fill
 from epnet.router.losses import Loss
+from epnet.router.merit import RESIDUE, MeritOrder
 from epnet.router.reasons import Reason
 from epnet.router.terms import (
     MOST,
     Allocation,
     Group,
     Setpoint,
+    Setpoints,
     Sink,
     Source,
     checkRange,
@@ -52,136 +58,118 @@ from epnet.router.terms import (
 
 __all__ = ["Allocation", "Group", "Loss", "Reason", "Setpoint", "Sink", "Source", "allocate"]
 
-RESIDUE: Final = 1e-6
-"""Watts below which a set-point is zero."""
+_identity = attrgetter("identity")
 
 
 def allocate(
     sources: Iterable[Source],
     sinks: Iterable[Sink],
-    groups: Iterable[Group] = (),
+    groups: Iterable[Group] | Groups = (),
     standing_w: float = 0.0,
+    reserve: float = 0.0,
+    before_w: float = 0.0,
 ) -> Allocation:
     """Share the power of `sources` among `sinks` by the rules at the top of this module.
 
-    `standing_w` is what the router itself uses, 0 to 1e12 bus watts.  Raises `UsageError` for a
-    name given twice, or a group within itself; a member of a group that is not here now is no
-    mistake.
+    `standing_w` is what the router itself uses, 0 to 1e12 bus watts, `reserve` a part from 0 to 1,
+    `before_w` the bus watts in use before.  Raises `UsageError` for a name given twice, or a group
+    within itself; a member of a group that is not here now is no mistake.
     """
-    sources = sorted(sources, key=lambda source: source.identity)
-    sinks = sorted(sinks, key=lambda sink: sink.identity)
-    groups = sorted(groups, key=lambda group: group.name)
+    groups = groups if isinstance(groups, Groups) else Groups(groups)
     checkRange("the router", "standing_w", standing_w, 0.0, MOST)
+    return solve(sources, sinks, groups, Terms(standing_w, reserve, before_w))[0]
+
+
+@attrs.frozen
+class Terms:
+    """What else the fill goes by; see `allocate`.
+
+    offers, wishes: W by identity, instead of the sources' and the sinks' `max_w`.
+    withheld: by group, the W of its cap that its sinks cannot have.
+    """
+
+    standing_w: float = 0.0
+    reserve: float = 0.0
+    before_w: float = 0.0
+    offers: Mapping[str, float] | None = None
+    wishes: Mapping[str, float] | None = None
+    withheld: Mapping[str, float] | None = None
+
+
+def solve(
+    sources: Iterable[Source], sinks: Iterable[Sink], groups: Groups, terms: Terms
+) -> tuple[Allocation, MeritOrder]:
+    """What `allocate` does, with all that a plan needs, and the sources by price."""
+    sources = sorted(sources, key=_identity)
+    sinks = sorted(sinks, key=_identity)
     _checkNames(sources, sinks, groups)
-    merit = _MeritOrder(sources, limitsByMember(groups))
-    everything = merit.upTo(inf)
-    bus = Limit("the bus", everything, atBus=True)
-    bus.take(min(standing_w, everything))
-    standing = bus.taken
-    wants = _ranked(sinks, {source.identity: source.price for source in sources if source.max_w})
-    limits = limitsByMember(groups)
+    merit = MeritOrder(sources, groups.limits("import"), terms.offers)
+    bus = _Bus(merit, terms)
+    asks = {source.identity: source.price for source in sources if source.max_w}
+    wants = _ranked(sinks, asks, terms.wishes)
+    limits = groups.limits("export", terms.withheld)
+    alone = (bus.limit,)
     for want in wants:
-        want.claim.limits = (bus, *limits.get(want.sink.identity, ()))
-    for (_, bid), step in groupby(wants, key=_Want.order):
-        bus.cap = max(bus.taken, merit.upTo(-bid))
-        _serve(list(step), everything)
-    delivered = {setpoint.identity: setpoint for setpoint in merit.dispatch(bus.taken)}
-    return _summed(sources, sinks, delivered, _explained(wants), standing)
+        above = limits.get(want.sink.identity)
+        want.claim.limits = alone + above if above else alone
+    for (_, bid), step in groupby(wants, key=_order):
+        bus.allow(-bid)
+        _serve(list(step), bus)
+    delivered = merit.dispatch(bus.limit.taken)
+    return _summed(sources, sinks, delivered, _explained(wants), bus.standing), merit
 
 
-@attrs.define(eq=False)
-class _Offer:
-    """A source and the terminal watts of it that can be used."""
+class _Bus:
+    """What the sinks may use of the bus, and what they use.
 
-    source: Source
-    usable: float
-    bound: Limit | None
+    limit: the cap of this moment, and what was taken.
+    standing: bus watts that the standing losses got.
+    """
+
+    def __init__(self, merit: MeritOrder, terms: Terms) -> None:
+        self._merit = merit
+        self.everything = self.most = merit.everything
+        self.largest = ""
+        self.free = 0.0
+        if terms.reserve > 0.0:
+            largest_w, self.largest = merit.largest()
+            self.free = terms.reserve * largest_w
+            self.most = min(self.everything, max(terms.before_w, self.everything - self.free))
+        self.limit = Limit("the bus", self.everything, atBus=True)
+        self.limit.take(min(terms.standing_w, self.everything))
+        self.standing = self.limit.taken
+
+    def allow(self, bid: float) -> None:
+        """From now on, serve those who pay up to `bid`."""
+        self.limit.cap = max(self.limit.taken, min(self._merit.upTo(bid), self.most))
 
     @property
-    def bus(self) -> float:
-        return self.source.loss.injected(self.usable)
+    def exhausted(self) -> bool:
+        """Whether there is no more, at whatever price."""
+        return self.limit.taken >= self.everything - RESIDUE
 
-    def share(self, part: float) -> Setpoint:
-        """The set-point that injects `part` (0 to 1) of what can be used."""
-        source = self.source
-        power = source.loss.delivering(self.bus * part) if part < 1.0 else self.usable
-        power = min(self.usable, power) if power >= RESIDUE else 0.0
-        reason, limit, by = Reason.OFFER, source.max_w, ""
-        if part <= 0.0:
-            reason, limit = Reason.SPARE, source.price
-        elif part < 1.0:
-            reason, limit = Reason.SHARE, source.price
-        elif self.bound is not None:
-            reason, limit, by = Reason.GROUP, self.bound.cap, self.bound.name
-        elif self.usable < source.max_w:
-            reason, limit = Reason.PEAK, self.usable
-        return Setpoint(source.identity, power, reason, limit, by)
-
-
-class _MeritOrder:
-    """The sources by price: what can be had up to a price, and who delivers it."""
-
-    def __init__(self, sources: Iterable[Source], limits: Mapping[str, tuple[Limit, ...]]) -> None:
-        self._prices: list[float] = []
-        self._tiers: list[list[_Offer]] = []
-        for price, tier in groupby(sorted(sources, key=_price), key=_price):
-            self._prices.append(price)
-            self._tiers.append(_offers(list(tier), limits))
-        # Bus watts of the tiers before each tier, and of all.
-        self._sums = list(
-            accumulate((fsum(offer.bus for offer in tier) for tier in self._tiers), initial=0.0)
-        )
-
-    def upTo(self, price: float) -> float:
-        """C(price): the bus watts that sources at `price` or less can inject."""
-        return self._sums[bisect_right(self._prices, price)]
-
-    def dispatch(self, used: float) -> Iterator[Setpoint]:
-        """Set-points of all sources that together inject `used` bus watts."""
-        for tier, before, after in zip(self._tiers, self._sums, self._sums[1:], strict=False):
-            need = used - before
-            part = 1.0 if used >= after else need / (after - before) if need >= RESIDUE else 0.0
-            for offer in tier:
-                yield offer.share(part)
-
-
-def _price(source: Source) -> float:
-    return source.price
-
-
-def _offers(tier: Iterable[Source], limits: Mapping[str, tuple[Limit, ...]]) -> list[_Offer]:
-    """What can be used of the sources of one price: cut in proportion where a group is full."""
-    offers = []
-    claims = {}
-    for source in tier:
-        usable = min(source.max_w, source.loss.peak)
-        # Fair by weight is in proportion when the weight is what each one has.
-        claims[source.identity] = Claim(usable or 1.0, 0.0, usable, limits.get(source.identity, ()))
-    fill(list(claims.values()))
-    for source in tier:
-        claim = claims[source.identity]
-        for limit in claim.limits:
-            limit.take(claim.high)
-        offers.append(_Offer(source, claim.high, claim.bound))
-    return offers
+    @property
+    def reserved(self) -> bool:
+        """Whether there is no more but the reserve."""
+        return self.limit.taken >= self.most - RESIDUE
 
 
 @attrs.define(eq=False)
 class _Want:
-    """A sink on its way to a set-point.  `priority` and `bid` are those that count (rule 8)."""
+    """A sink on its way to a set-point.  `priority` and `bid` are those that count (rule 8).
+
+    firm: the same sink's firm part, served before (rule 9); its power is within this one's.
+    """
 
     sink: Sink
     priority: int
     bid: float
     claim: Claim
+    firm: _Want | None = None
     power: float = 0.0
     reason: Reason = Reason.REQUEST
     limit: float = 0.0
     by: str = ""
-
-    def order(self) -> tuple[float, float]:
-        """What steps are sorted by: higher class first, then higher bid."""
-        return (-self.priority, -self.bid)
 
     def refuse(self, left: float, by: str) -> None:
         """Give it nothing: its minimum does not fit."""
@@ -190,13 +178,21 @@ class _Want:
 
     def take(self) -> None:
         """Take from the limits what the claim was given."""
-        if self.claim.high >= RESIDUE:
-            self.power = self.claim.high
-            for limit in self.claim.limits:
-                limit.take(limit.cost(self.claim, self.power))
+        claim = self.claim
+        if claim.high >= RESIDUE:
+            self.power = claim.high
+            for limit in claim.limits:
+                limit.take(limit.cost(claim, self.power))
 
-    def explain(self, everything: float) -> None:
-        """Note what ruled; `everything` is what all sources can inject."""
+    def resume(self) -> None:
+        """Go on from what the firm part has: counted once, and not to be lost."""
+        if self.firm is not None:
+            self.claim.low = self.firm.power
+            for limit in self.claim.limits:
+                limit.take(-limit.cost(self.claim, self.firm.power))
+
+    def explain(self, bus: _Bus) -> None:
+        """Note what ruled."""
         bound = self.claim.bound
         if self.reason is Reason.MINIMUM:
             return
@@ -204,25 +200,45 @@ class _Want:
             self.reason, self.limit = Reason.REQUEST, self.sink.max_w
         elif not bound.atBus:
             self.reason, self.limit, self.by = Reason.GROUP, bound.cap, bound.name
-        elif bound.taken >= everything - RESIDUE:
+        elif bus.exhausted:
             self.reason = Reason.SUPPLY
+        elif bus.reserved:
+            self.reason, self.limit, self.by = Reason.RESERVE, bus.free, bus.largest
         elif self.bid < self.sink.bid:
             self.reason, self.limit = Reason.OWN_PRICE, nextafter(self.bid, inf)
         else:
             self.reason, self.limit = Reason.BID, self.bid
 
 
-def _ranked(sinks: Iterable[Sink], asks: Mapping[str, float]) -> list[_Want]:
+def _order(want: _Want) -> tuple[float, float]:
+    """What steps are sorted by: higher class first, then higher bid."""
+    return (-want.priority, -want.bid)
+
+
+def _ranked(
+    sinks: Iterable[Sink], asks: Mapping[str, float], wishes: Mapping[str, float] | None
+) -> list[_Want]:
     """The sinks in the order in which they are served; `asks` is the price of each seller."""
     wants = []
+    selling = False
     for sink in sinks:
         ask = asks.get(sink.identity)
-        bid = sink.bid if ask is None else min(sink.bid, nextafter(ask, -inf))
-        claim = Claim(sink.weight, 0.0, sink.max_w, (), sink.loss)
-        wants.append(_Want(sink, sink.priority, bid, claim))
-    if any(want.sink.identity in asks for want in wants):
+        bid = sink.bid
+        if ask is not None:
+            bid = min(bid, nextafter(ask, -inf))
+            selling = True
+        wish = sink.max_w if wishes is None else wishes[sink.identity]
+        want = _Want(sink, sink.priority, bid, Claim(sink.weight, 0.0, wish, (), sink.loss))
+        if sink.firm_w > 0.0 and bid < inf and ask is None:
+            most = min(wish, max(sink.firm_w, sink.min_w))
+            claim = Claim(sink.weight, 0.0, most, (), sink.loss)
+            want.firm = _Want(sink, sink.priority, inf, claim)
+            wants.append(want.firm)
+        wants.append(want)
+    if selling:
         _standBack(wants, asks)
-    return sorted(wants, key=_Want.order)
+    wants.sort(key=_order)
+    return wants
 
 
 def _standBack(wants: Iterable[_Want], asks: Mapping[str, float]) -> None:
@@ -242,22 +258,30 @@ def _standBack(wants: Iterable[_Want], asks: Mapping[str, float]) -> None:
             lowest.append(min([want.priority, *lowest[-1:]]))
 
 
-def _serve(step: Sequence[_Want], everything: float) -> None:
+def _serve(step: Sequence[_Want], bus: _Bus) -> None:
     """Share what is left among the sinks of one class and bid."""
+    for want in step:
+        want.resume()
     _admit(step)
     fill([want.claim for want in step])
     for want in step:
         want.take()
     for want in step:
-        want.explain(everything)
+        want.explain(bus)
 
 
 def _admit(step: Iterable[_Want]) -> None:
-    """Reserve minimums as long as they fit: running sinks first, then weight, then identity."""
-    reserved = []
-    picky = [want for want in step if want.sink.min_w > 0.0 < want.sink.max_w]
-    for want in sorted(picky, key=lambda want: (not want.sink.running, -want.sink.weight)):
+    """Reserve minimums as long as they fit (rule 5)."""
+    picky = [want for want in step if want.sink.min_w > 0.0 < want.claim.high]
+    if not picky:
+        return
+    held = [want.claim for want in step if want.claim.low > 0.0]
+    for claim in held:
+        _reserve(claim, 1.0)
+    for want in sorted(picky, key=_turn):
         claim, least = want.claim, want.sink.min_w
+        if claim.low >= least:
+            continue
         full = [limit for limit in claim.limits if not limit.fits(limit.cost(claim, least))]
         if least > claim.high:
             want.refuse(claim.high, "its own maximum")
@@ -265,28 +289,43 @@ def _admit(step: Iterable[_Want]) -> None:
             want.refuse(full[0].left, full[0].name)
         else:
             claim.low = least
-            reserved.append(claim)
-            for limit in claim.limits:
-                limit.take(limit.cost(claim, least))
-    for claim in reserved:
-        for limit in claim.limits:
-            limit.take(-limit.cost(claim, claim.low))
+            held.append(claim)
+            _reserve(claim, 1.0)
+    for claim in held:
+        _reserve(claim, -1.0)
 
 
-def _explained(wants: Sequence[_Want]) -> dict[str, Setpoint]:
+def _reserve(claim: Claim, sign: float) -> None:
+    for limit in claim.limits:
+        limit.take(sign * limit.cost(claim, claim.low))
+
+
+def _turn(want: _Want) -> tuple[int, float, float]:
+    """Whose minimum is tried first; of equals, the first by identity."""
+    sink = want.sink
+    if sink.running and not sink.yields:
+        return (0, 0.0, -sink.weight)
+    if sink.waited_s > 0.0:
+        return (1, -sink.waited_s, -sink.weight)
+    return (2 if sink.running else 3, 0.0, -sink.weight)
+
+
+def _explained(wants: Sequence[_Want]) -> Setpoints:
     """The sinks' set-points, by identity; those short of supply name the highest class that is."""
-    short = max((want.priority for want in wants if want.reason is Reason.SUPPLY), default=0)
-    lacking = [want for want in wants if want.reason is Reason.SUPPLY and want.priority == short]
-    lack = fsum(want.sink.max_w - want.power for want in lacking)
-    for want in wants:
-        if want.reason is Reason.SUPPLY:
+    lacking = [want for want in wants if want.reason is Reason.SUPPLY]
+    if lacking:
+        short = max(want.priority for want in lacking)
+        lack = fsum([w.sink.max_w - w.power for w in lacking if w.priority == short])
+        for want in lacking:
             want.limit, want.by = lack, str(short)
-    return {
-        want.sink.identity: Setpoint(
-            want.sink.identity, want.power, want.reason, want.limit, want.by
+    # A firm part comes before the whole, which then takes its place.
+    return Setpoints(
+        (
+            want.sink.identity,
+            Setpoint(want.sink.identity, want.power, want.reason, want.limit, want.by),
         )
         for want in wants
-    }
+    )
 
 
 def _summed(
@@ -297,26 +336,28 @@ def _summed(
     standing: float,
 ) -> Allocation:
     """The set-points with their sums."""
-    given = [(source.loss, delivered[source.identity].power_w) for source in sources]
-    taken = [(sink.loss, received[sink.identity].power_w) for sink in sinks]
-    bus = fsum(loss.injected(power) for loss, power in given)
-    lost = [power - loss.injected(power) for loss, power in given]
-    lost += [loss.withdrawn(power) - power for loss, power in taken]
-    return Allocation(delivered, received, bus, fsum(lost), standing)
+    injected, lost = [], []
+    for source in sources:
+        power = delivered[source.identity].power_w
+        if power > 0.0:
+            bus = source.loss.injected(power)
+            injected.append(bus)
+            lost.append(power - bus)
+    for sink in sinks:
+        power = received[sink.identity].power_w
+        if power > 0.0:
+            lost.append(sink.loss.withdrawn(power) - power)
+    return Allocation(delivered, received, fsum(injected), fsum(lost), standing)
 
 
-def _checkNames(sources: Sequence[Source], sinks: Sequence[Sink], groups: Sequence[Group]) -> None:
-    """Raise `UsageError` if a name stands for two; all are sorted by name."""
-    ports = {source.identity for source in sources} | {sink.identity for sink in sinks}
-    named = {
-        "source": [source.identity for source in sources],
-        "sink": [sink.identity for sink in sinks],
-        "group": [group.name for group in groups],
-    }
-    for kind, names in named.items():
-        for name, following in pairwise(names):
-            if name == following:
+def _checkNames(sources: Sequence[Source], sinks: Sequence[Sink], groups: Groups) -> None:
+    """Raise `UsageError` if a name stands for two; sources and sinks are sorted by name."""
+    for kind, ports in (("source", sources), ("sink", sinks)):
+        before = None
+        for port in ports:
+            name = port.identity
+            if name == before:
                 raise UsageError(f"{kind} {name!r} is given twice: give each its own name")
-    for group in groups:
-        if group.name in ports:
-            raise UsageError(f"group {group.name!r} has the name of a port: rename the group")
+            if name in groups.groups:
+                raise UsageError(f"group {name!r} has the name of a port: rename the group")
+            before = name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from zope.interface import implementer
@@ -19,13 +20,13 @@ class SimulatedConverter:
 
     clock: the one clock; set-points expire by it without anyone calling (wire-profile S12).
     rating_w: the most it converts in either direction, W, above 0.
-    voltage_v: what its meter shows, V.
+    voltage: gives what its meter shows, V.
 
     Increases take 1 s over the full rating, decreases 100 ms; a direction reverses through zero.
     """
 
     def __init__(self, clock: IReactorTime, rating_w: float, voltage_v: float = 230.0) -> None:
-        self._voltage_v = voltage_v
+        self.voltage: Callable[[], float] = lambda: voltage_v
         self._stage = PowerStage(clock, rating_w)
 
     def setLimits(self, import_w: float, export_w: float, expires: float) -> None:
@@ -49,4 +50,4 @@ class SimulatedConverter:
     def reading(self) -> PortReading:
         """What flows now."""
         import_w, export_w = self._stage.flow()
-        return PortReading(self._voltage_v, import_w, export_w)
+        return PortReading(self.voltage(), import_w, export_w)

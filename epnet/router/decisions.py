@@ -1,8 +1,8 @@
 """What a router decided for a port in one direction, and why: for observers.
 
 A `Decision` is immutable and says one thing: from `since` on, this was the set-point, this the
-state of the transfer, this the bound or rule that ruled.  `Port.decisions` has the newest by
-direction, `Port.changes` the last ten changes.  Sentences are made when they are read.
+state of the transfer, this the bound or rule that ruled.  `Port.history` has the newest of each
+direction and the last ten changes.  Sentences are made when they are read.
 """
 
 from __future__ import annotations

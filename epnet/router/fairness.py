@@ -9,7 +9,7 @@ give.
 Fairness is in terminal watts, since that is what a device sees; a limit counts terminal watts (a
 group) or bus watts, with each claim's losses (the bus).  Both are increasing functions of the
 level, linear or quadratic between the levels where a claim starts or ends to rise, so a limit's
-level is found by bisection over those and one closed formula.
+level is found by one sweep over those and one closed formula.
 
 Sums are rounded once (`math.fsum`): no limit is exceeded, and no order of claims matters.
 """
@@ -17,17 +17,16 @@ Sums are rounded once (`math.fsum`): no limit is exceeded, and no order of claim
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
+from itertools import pairwise
 from math import fsum, inf, sqrt, ulp
-from typing import Final
+from operator import itemgetter
 
 import attrs
 
 from epnet.errors import UsageError
 from epnet.router.losses import LOSSLESS, Loss
 from epnet.router.terms import Group
-
-_TERMINALS: Final = (1.0, 0.0)
 
 _Row = tuple[float, float, float, float, float]
 """A claim as one limit counts it: weight, low, high; x watts count as ``x * (a + c*x)``: a, c."""
@@ -96,46 +95,75 @@ class Limit:
         self._carry = fsum((self._taken, self._carry, watts, -taken))
         self._taken = taken
 
-    def level(self, claims: Iterable[Claim]) -> float:
+    def level(self, claims: Sequence[Claim]) -> float:
         """The highest level at which `claims` are within the cap; inf if it never is reached."""
-        rows = [self._row(claim) for claim in claims]
-        if self._excess(rows, inf) <= 0.0:
+        if self.atBus:
+            rows = [
+                (c.weight, c.low, c.high, 1.0 + c.loss.linear, c.loss.quadratic) for c in claims
+            ]
+        else:
+            rows = [(c.weight, c.low, c.high, 1.0, 0.0) for c in claims]
+        costs = [high * (a + c * high) for _, _, high, a, c in rows]
+        costs += (self._taken, self._carry, -self.cap)
+        if fsum(costs) <= 0.0:
             return inf
-        edges = sorted(
-            {edge for w, low, high, _, _ in rows for edge in (low / w, high / w)} | {0.0}
-        )
-        below, above = 0, len(edges) - 1
-        while above - below > 1:
-            middle = (below + above) // 2
-            if self._excess(rows, edges[middle]) <= 0.0:
-                below = middle
-            else:
-                above = middle
-        return self._within(rows, edges[below], edges[above])
+        return self._within(rows, *self._segment(rows))
 
-    def _row(self, claim: Claim) -> _Row:
-        a, c = (1.0 + claim.loss.linear, claim.loss.quadratic) if self.atBus else _TERMINALS
-        return (claim.weight, claim.low, claim.high, a, c)
+    def _segment(self, rows: Sequence[_Row]) -> tuple[float, float]:
+        """Two neighbouring edges between which the cap is reached, but for rounding.
+
+        One sweep over the edges, where claims start and end to rise; between two of them the sum is
+        one quadratic of the level.
+        """
+        fixed, linear, quadratic = self._taken + self._carry, 0.0, 0.0
+        edges = []
+        for weight, low, high, a, c in rows:
+            rise, bend = weight * a, weight * weight * c
+            if low <= 0.0:
+                linear += rise
+                quadratic += bend
+            else:
+                cost = low * (a + c * low)
+                fixed += cost
+                edges.append((low / weight, rise, bend, -cost))
+            edges.append((high / weight, -rise, -bend, high * (a + c * high)))
+        edges.sort(key=_first)
+        start = 0.0
+        for edge, rise, bend, cost in edges:
+            if fixed + edge * (linear + quadratic * edge) > self.cap:
+                return start, edge
+            start = edge
+            linear += rise
+            quadratic += bend
+            fixed += cost
+        return start, start
 
     def _excess(self, rows: Iterable[_Row], level: float) -> float:
         """By how many watts `rows` at `level` and what was taken exceed the cap."""
-        costs = [self._taken, self._carry]
+        costs = [self._taken, self._carry, -self.cap]
         for weight, low, high, a, c in rows:
             power = weight * level
             power = low if power < low else high if power > high else power
             costs.append(power * (a + c * power))
-        return fsum(costs) - self.cap
+        return fsum(costs)
 
-    def _within(self, rows: Iterable[_Row], start: float, end: float) -> float:
+    def _within(self, rows: Sequence[_Row], start: float, end: float) -> float:
         """Solve for the level between two neighbouring edges, where the sum is one quadratic."""
         middle = (start + end) / 2
-        rising = [row for row in rows if row[1] < row[0] * middle < row[2]]
-        fixed = [row for row in rows if not row[1] < row[0] * middle < row[2]]
-        linear = fsum([w * a for w, _, _, a, _ in rising])
-        quadratic = fsum([w * w * c for w, _, _, _, c in rising])
-        room = max(0.0, -self._excess(fixed, middle))
+        costs = [-self.cap, self._taken, self._carry]
+        linears, quadratics = [], []
+        for weight, low, high, a, c in rows:
+            power = weight * middle
+            if low < power < high:
+                linears.append(weight * a)
+                quadratics.append(weight * weight * c)
+            else:
+                power = low if power <= low else high
+                costs.append(power * (a + c * power))
+        linear, quadratic = fsum(linears), fsum(quadratics)
+        room = max(0.0, -fsum(costs))
         level = start
-        if rising:
+        if linear > 0.0:
             root = 2.0 * room / (linear + sqrt(linear * linear + 4.0 * quadratic * room))
             level = min(end, max(start, root))
         # The root is rounded: step down to where the cap holds exactly.
@@ -146,6 +174,9 @@ class Limit:
         return level
 
 
+_first = itemgetter(0)
+
+
 def fill(claims: Sequence[Claim]) -> None:
     """Give each claim its fair share; the lows together must be within every limit.
 
@@ -154,39 +185,73 @@ def fill(claims: Sequence[Claim]) -> None:
     under: dict[Limit, list[Claim]] = {}
     for claim in claims:
         for limit in claim.limits:
-            under.setdefault(limit, []).append(claim)
+            members = under.get(limit)
+            if members is None:
+                under[limit] = [claim]
+            else:
+                members.append(claim)
     # A limit's level only rises when another limit stops some of its claims.  So what the heap
     # holds is a lower bound, worked out anew when it comes to the top.
     pending = [(0.0, rank, limit) for rank, limit in enumerate(under)]
-    heapify(pending)
     while pending:
         _, rank, limit = heappop(pending)
         level = limit.level(under[limit])
+        if level == inf:
+            continue
         if pending and (level, rank) > pending[0][:2]:
             heappush(pending, (level, rank, limit))
-        elif level == inf:
-            break
-        else:
-            for claim in under[limit]:
-                claim.freeze(level, limit)
+            continue
+        for claim in under[limit]:
+            claim.freeze(level, limit)
     for claim in claims:
         claim.low = claim.high
 
 
-def limitsByMember(groups: Sequence[Group]) -> dict[str, tuple[Limit, ...]]:
-    """New limits for `groups`: for each member, those of the groups it is in, at whatever depth.
+class Groups:
+    """Groups made ready for the fill, once for as long as they do not change.
 
-    Raises `UsageError` if a group is within itself.
+    groups: by name.
+
+    Raises `UsageError` for a name given twice, or if a group is within itself.
     """
-    parents: dict[str, list[str]] = {}
-    for group in groups:
-        for member in group.members:
-            parents.setdefault(member, []).append(group.name)
-    limits = {group.name: Limit(group.name, group.max_w) for group in groups}
-    return {
-        member: tuple(limits[name] for name in sorted(_above(member, parents)))
-        for member in sorted(parents)
-    }
+
+    def __init__(self, groups: Iterable[Group] = ()) -> None:
+        ordered = sorted(groups, key=lambda group: group.name)
+        for group, following in pairwise(ordered):
+            if group.name == following.name:
+                raise UsageError(f"group {group.name!r} is given twice: give each its own name")
+        self.groups = {group.name: group for group in ordered}
+        parents: dict[str, list[str]] = {}
+        for group in ordered:
+            for member in group.members:
+                parents.setdefault(member, []).append(group.name)
+        # Members under the same groups share one chain of limits.
+        self._above = {member: tuple(sorted(_above(member, parents))) for member in sorted(parents)}
+        self._chains = dict.fromkeys(self._above.values())
+
+    def above(self, identity: str) -> tuple[str, ...]:
+        """The names of the groups over a port, at whatever depth."""
+        return self._above.get(identity, ())
+
+    def limits(
+        self, direction: str, withheld: Mapping[str, float] | None = None
+    ) -> dict[str, tuple[Limit, ...]]:
+        """New limits that hold for 'import' or 'export', by member, outer and inner groups.
+
+        withheld: by group, the W of its cap that are not to be had.
+        """
+        limits = {
+            name: Limit(name, group.max_w)
+            for name, group in self.groups.items()
+            if group.direction in ("both", direction)
+        }
+        for name, watts in (withheld or {}).items():
+            limits[name].take(watts)
+        chains = {
+            chain: tuple([limits[name] for name in chain if name in limits])
+            for chain in self._chains
+        }
+        return {member: chains[chain] for member, chain in self._above.items()}
 
 
 def _above(member: str, parents: Mapping[str, Sequence[str]]) -> set[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import inf
+from typing import Any
 
 import attrs
 
@@ -19,6 +20,11 @@ _watts = between(0.0, inf)
 _percent = between(0.0, 100.0)
 
 
+def _currency(_: object, attribute: attrs.Attribute[Any], value: str | None) -> None:
+    if value is not None and not (len(value) == 3 and value.isascii() and value.isupper()):
+        raise UsageError(f"{attribute.name} is {value!r}: it must be three capital letters")
+
+
 @attrs.frozen
 class NetworkPolicy:
     """What holds for the whole local network.
@@ -27,13 +33,17 @@ class NetworkPolicy:
         and C together), W.
     min_soc: storage keeps at least this charge unless it is needed to serve what must be served,
         percent over all storage by capacity, 0 to 100.
-    reserve: the part of the supply that increases leave free for the loss of a source, 0 to 1.
+    reserve: the part of what the largest source can give that increases leave free for its loss,
+        0 to 1; with 1 the others can replace it.
+    currency: of all prices, three capital letters; a forecast in another one counts as no price.
+        None: that of the devices' forecasts, if they agree.
     """
 
     max_import_w: float = attrs.field(default=inf, validator=_watts)
     max_export_w: float = attrs.field(default=inf, validator=_watts)
     min_soc: float = attrs.field(default=0.0, validator=_percent)
     reserve: float = attrs.field(default=0.0, validator=between(0.0, 1.0))
+    currency: str | None = attrs.field(default=None, validator=_currency)
 
 
 @attrs.frozen

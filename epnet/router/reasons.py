@@ -134,6 +134,10 @@ class Reason(enum.Enum):
 
     # What went wrong
     ABSENT = ("not connected", "the device has to connect")
+    CIRCLE = (
+        "another router offers power: none is passed on, or it might flow in a circle",
+        "no router may offer power while this one wants some",
+    )
     LEAVING = ("it is leaving: nothing may flow", "the device has to come back")
     ISOLATION = (
         "isolation fault: nothing may flow until it has been clean for a minute",

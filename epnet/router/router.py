@@ -1,38 +1,66 @@
 """The energy router: the node behind a router's sessions (EnergyNet §2, router design).
 
 It gives every trusted device a port, turns the devices' offers and requests into set-points by the
-pure function in `epnet.router.allocation`, and publishes them: a Demand to each device that
-supplies, a Supply to each that draws.  Allocation runs 10 times a second, and in the same call
-whenever something that is being used falls away: a device lost, a lower offer, an expired consent.
+pure functions in `epnet.router.planning`, and publishes them: a Demand to each device that
+supplies, a Supply to each that draws.  It plans 10 times a second, and in the same call whenever
+something that is being used falls away: a device lost, a lower offer, an expired consent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from math import inf
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from math import inf, isfinite
 from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
-import attrs
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from epnet.errors import UsageError
+from epnet.identity import Peer
 from epnet.interfaces import ILink, INode
 from epnet.lifecycle import Ending
+from epnet.router import bounds, shedding
 from epnet.router.accounts import Accounts
 from epnet.router.allocation import Allocation, allocate
-from epnet.router.decisions import Direction
+from epnet.router.dynamics import TICK_SECONDS
+from epnet.router.fairness import Groups
+from epnet.router.governing import govern, groupsOf
+from epnet.router.invariants import Invariants
+from epnet.router.market import Market
+from epnet.router.planning import plan
 from epnet.router.policy import Policies
-from epnet.router.ports import Port, PortMaker, PortRefused
+from epnet.router.ports import Port, PortRefused
+from epnet.router.records import decided, summed
 from epnet.router.settings import PortSettings
-from epnet.router.terms import Sink
+from epnet.router.supervision import Finding
 from epnet.session import SLACK
-from epnet.wire import Message, SessionParameters, SupplyParameters
+from epnet.wire import Message, SessionParameters
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-TICK_SECONDS: Final = 0.1
+SHED_LIST_SECONDS: Final = 1.0
+"""How often the shed list is made anew."""
+
+
+class PortMaker(Protocol):
+    """Makes the port for a device that has none yet."""
+
+    def __call__(self, peer: Peer, /) -> Port:
+        """The port.  Raises `PortRefused` if the device is to have none."""
+
+
+@runtime_checkable
+class Describable(PortMaker, Protocol):
+    """A maker of ports that takes what installers say of them: `epnet.router.ports.PortMaker`."""
+
+    def describe(self, described: Mapping[str, PortSettings], default: PortSettings | None) -> None:
+        """Replace what installers say."""
+
+    def settingsOf(self, peer: Peer) -> PortSettings:
+        """What is said of the port of a device.  Raises `PortRefused` if it has none."""
 
 
 @implementer(INode)
@@ -42,10 +70,14 @@ class Router:
     parameters: what it says of itself.
     makePort: gives a newly connected device its port.
     clock: the one clock.
+    timeOfDay: tells the time of day, aware, for price forecasts.
     ports: by device identity; a port stays when its device goes.
+    policies: those that hold.
     allocation: the newest decision.
     decisions, decidingSeconds: how many there were, and how long they took together, s.
     accounts: the energy that went through the ports, and what travelled with it.
+    invariants: what was checked of them, and what did not hold.
+    standing_w: what the router itself uses, bus watts.
     """
 
     log = Logger()
@@ -55,54 +87,109 @@ class Router:
         parameters: SessionParameters,
         makePort: PortMaker,
         clock: IReactorTime,
+        timeOfDay: Callable[[], datetime] = lambda: datetime.now(UTC),
         accounts: Accounts | None = None,
     ) -> None:
         self.parameters = parameters
         self.ports: dict[str, Port] = {}
+        self.policies = Policies()
         self.allocation: Allocation = allocate((), ())
         self.decisions = 0
         self.decidingSeconds = 0.0
         self.accounts = accounts or Accounts(parameters.tenant)
+        self.invariants = Invariants()
+        self.standing_w = 0.0
         self._makePort = makePort
         self._clock = clock
-        self._policies = Policies()
-        self._undescribed: set[str] = set()
-        self._ticked = clock.seconds()
+        self._market = Market(timeOfDay)
+        self._groups = Groups()
+        self._governed = False
+        self._limits: dict[str, tuple[float, float | None]] = {}
+        self._shedList = shedding.NOTHING
+        self._shedListAt = -inf
+        self._ticked = self._planned = clock.seconds()
+        self._consentEnds = inf
+        self._foreign: frozenset[str] = frozenset()
+
+    # What operators and installers say
+
+    def setPolicies(self, policies: Policies) -> None:
+        """Replace all policies; no connection is dropped.
+
+        Raises `UsageError` for groups that contradict each other; the old policies then stay.
+        """
+        groupsOf(policies, self.ports.values())
+        self.policies = policies
+        self.accounts.currency = policies.network.currency
+        self._governed = False
+        self.allocate()
+
+    def limit(self, identity: str, max_w: float | None, expires: float | None) -> None:
+        """Let a device take and give at most `max_w`, W, until `expires`, s of the router's clock.
+
+        None for `max_w` lifts the limit, None for `expires` lets it hold until it is lifted.
+        Raises `UsageError` for a limit below 0 or not finite.
+        """
+        if max_w is not None and not 0.0 <= max_w < inf:
+            raise UsageError(f"max_w is {max_w}: it must be a number from 0")
+        if expires is not None and not isfinite(expires):
+            raise UsageError(f"expires is {expires}: it must be a time")
+        if max_w is None:
+            self._limits.pop(identity, None)
+        else:
+            self._limits[identity] = (max_w, expires)
+        if identity in self.ports:
+            self.ports[identity].limit(max_w, expires)
+            self.allocate()
+
+    def describe(self, described: Mapping[str, PortSettings], default: PortSettings | None) -> None:
+        """Replace what installers say of ports; existing ports take it without being dropped.
+
+        default: for devices that are not described; None with descriptions refuses them.  A device
+        whose port is gone is disconnected.  Raises `UsageError` if ports are made by something
+        that takes no descriptions.
+        """
+        maker = self._makePort
+        if not isinstance(maker, Describable):
+            raise UsageError("the ports of this router are not made from descriptions")
+        maker.describe(described, default)
+        for port in list(self.ports.values()):
+            if port.peer is None:
+                continue
+            try:
+                settings = maker.settingsOf(port.peer)
+            except PortRefused as refused:
+                self._refuse(port, str(refused))
+                continue
+            if settings != port.settings:
+                port.describe(settings)
+        self._governed = False
+        self.allocate()
+
+    def _refuse(self, port: Port, reason: str) -> None:
+        """There is no port any more for a device: it drains and goes."""
+        self.log.warn("{identity} is refused: {reason}", identity=port.identity, reason=reason)
+        if port.link is None:
+            del self.ports[port.identity]
+        else:
+            port.refused = True
+            port.link.disconnect(reason, reconnect=False)
 
     # INode
 
     def sessionOpened(self, link: ILink) -> None:
-        """A device has connected: it gets its port back, or a new one."""
+        """A device has connected: it gets its port back, or a new one, or is refused."""
         identity = link.peer.identity
-        if identity in self._undescribed:
-            self.ports.pop(identity, None)
         try:
-            if identity not in self.ports:
-                self.ports[identity] = self._makePort(link.peer)
-        except PortRefused as error:
-            link.disconnect(str(error))
+            port = self._portFor(link.peer)
+        except PortRefused as refused:
+            self.log.warn("{identity} is refused: {reason}", identity=identity, reason=str(refused))
+            link.disconnect(str(refused), reconnect=False)
             return
-        self.ports[identity].attach(link)
-
-    def describe(self, described: Mapping[str, PortSettings], default: PortSettings | None) -> None:
-        """Replace what installers say of the ports; connections stay where there is a port."""
-        self._makePort.describe(described, default)
-        self._undescribed.clear()
-        for port in self.ports.values():
-            if port.peer is None:
-                continue
-            try:
-                port.settings = self._makePort.settingsOf(port.peer)
-            except PortRefused as error:
-                self._undescribed.add(port.identity)
-                if port.link is not None:
-                    port.link.disconnect(str(error))
-        self.allocate()
-
-    def setPolicies(self, policies: Policies) -> None:
-        """Replace all policies."""
-        self._policies = policies
-        self.allocate()
+        self.ports[identity] = port
+        port.limit(*self._limits.get(identity, (None, None)))
+        port.attach(link)
+        self._governed = False
 
     def messageReceived(self, link: ILink, message: Message) -> None:
         """Act at once on what falls below what is in use; the rest waits for the tick."""
@@ -110,9 +197,10 @@ class Router:
         if port is None:
             return
         now = self._clock.seconds()
-        if isinstance(message, SupplyParameters):
-            port.noteIsolation(message, now)
-        if port.overdrawn:
+        port.heard(message, now)
+        if port.overdrawn(now):
+            if port.isolation.blocked:
+                self._shed(port, now)
             self.allocate()
         else:
             port.actuate(now)
@@ -120,20 +208,25 @@ class Router:
     def publications(self, link: ILink) -> Iterable[Message]:
         """The grant and the request for the device on this link."""
         port = self._portOf(link)
-        return port.messages() if port is not None else ()
+        return port.messages(self._clock.seconds()) if port is not None else ()
 
     def advance(self, now: float) -> None:
-        """Allocate when the tick is due, or when consent has expired for power in use."""
-        due = now + SLACK - self._ticked >= TICK_SECONDS
-        if due or any(port.overdrawn for port in self.ports.values()):
+        """Plan when the tick is due, or when consent has expired for power in use."""
+        # A clock that jumped back is a reason to plan, too.
+        if now + SLACK - self._ticked >= TICK_SECONDS or now < self._ticked:
             self.allocate()
             self.accounts.advance(now, self.ports.values())
+        elif now >= self._consentEnds:
+            self._consentEnds = min((p.consentEnds for p in self.ports.values()), default=inf)
+            if now >= self._consentEnds:
+                self.allocate()
 
     def draining(self, link: ILink) -> None:
         """The session is being closed on purpose: the port's power goes to the others."""
         port = self._portOf(link)
         if port is not None:
             port.leaving = True
+            self._shed(port, self._clock.seconds())
             self.allocate()
 
     def sessionClosed(self, link: ILink, ending: Ending) -> None:
@@ -141,6 +234,7 @@ class Router:
         port = self._portOf(link)
         if port is None:
             return
+        now = self._clock.seconds()
         if port.import_w or port.export_w:
             self.log.warn(
                 "{identity} gone in a transfer ({import_w:.0f} W in, {export_w:.0f} W out)",
@@ -148,59 +242,102 @@ class Router:
                 import_w=port.import_w,
                 export_w=port.export_w,
             )
-        port.detach()
+        self._shed(port, now)
+        port.detach(ending.reason, now)
+        if port.refused:
+            del self.ports[port.identity]
         self.allocate()
-
-    # The operator
-
-    def limit(self, identity: str, max_w: float | None, expires: float | None) -> None:
-        """Let a device take and give at most `max_w`, W, until `expires`, s of the router's clock.
-
-        None for `max_w` lifts the limit, None for `expires` lets it hold until it is lifted.
-        """
-        if identity in self.ports:
-            self.ports[identity].limit(
-                inf if max_w is None else max_w, inf if expires is None else expires
-            )
-            self.allocate()
 
     # Deciding
 
     def allocate(self) -> None:
         """Decide anew, actuate, and tell at once everyone whose power falls."""
-        now = self._ticked = self._clock.seconds()
+        now = self._clock.seconds()
         began = perf_counter()
-        ports = self.ports.values()
+        self._govern()
+        elapsed, self._planned = now - self._planned, now
+        self._ticked = now
+        ports = [port for port in self.ports.values() if port.matters]
+        places = [port.look(now, elapsed) for port in ports]
+        _avoidCircles(ports)
+        self._market.open(ports, self.policies)
+        self._warnOfCurrencies()
+        network = self.policies.network
+        made = plan(places, self._groups, self.standing_w, network.reserve, now)
+        self.invariants.check(places, made, self._groups, now)
+        self.allocation = summed(ports, made)
         for port in ports:
-            port.expire(now)
-        self.allocation = allocate(
-            [p.source() for p in ports], self._sinks(), self._policies.groups
-        )
+            step = made.steps[port.identity]
+            if port.take(step, now) and port.link is not None:
+                port.link.publishNow()
+        for port in ports:
+            port.follow(now)
+            decided(port, made.steps[port.identity], now)
+        self._consentEnds = min((port.consentEnds for port in ports), default=inf)
+        if not 0.0 <= now - self._shedListAt < SHED_LIST_SECONDS:
+            self._shedListAt = now
+            for port in ports:
+                port.place.import_w, port.place.export_w = port.import_w, port.export_w
+            self._shedList = shedding.prepare(places, self._groups, made.standing_w)
         self.decisions += 1
         self.decidingSeconds += perf_counter() - began
-        sources, sinks = self.allocation.sources, self.allocation.sinks
-        for port in ports:
-            identity = port.identity
-            port.note(sources[identity], Direction.IMPORT, port.importBound(), now)
-            port.note(sinks[identity], Direction.EXPORT, port.exportBound(), now)
-            if port.setPoints(sources[identity].power_w, sinks[identity].power_w, now):
-                assert port.link is not None
-                port.link.publishNow()
+        if [port for port in ports if self._look(port, now)]:
+            self.allocate()
 
-    def _sinks(self) -> list[Sink]:
-        """The ports as sinks; none of another router's while any other router offers power.
+    def _govern(self) -> None:
+        """Bring policies to ports, once after either has changed."""
+        if not self._governed:
+            self._governed = True
+            govern(self.ports.values(), self.policies)
+            self._groups = groupsOf(self.policies, self.ports.values())
 
-        A circle of routers would have to pass power on from one router to another somewhere.
-        """
-        ports = self.ports.values()
-        offered = any(port.settings.side == "C" and port.importBound() > 0.0 for port in ports)
-        return [
-            attrs.evolve(port.sink(), max_w=0.0)
-            if offered and port.settings.side == "C"
-            else port.sink()
-            for port in ports
-        ]
+    def _shed(self, port: Port, now: float) -> None:
+        """A source falls away: what was made ready for that is done before anything else."""
+        if port.import_w > 0.0 and port.identity == self._shedList.source:
+            for identity, grant in self._shedList.grants.items():
+                if identity in self.ports:
+                    self.ports[identity].cut(grant, now)
+
+    def _look(self, port: Port, now: float) -> bool:
+        """See whether a device does what it was told; whether its port had to be shut down."""
+        finding = port.supervise(now)
+        if finding is None:
+            return False
+        self.log.warn("{identity}: {finding}", identity=port.identity, finding=finding.value)
+        return finding is not Finding.OVERDRAWING
+
+    def _warnOfCurrencies(self) -> None:
+        if self._market.foreign != self._foreign:
+            self._foreign = self._market.foreign
+            if self._foreign:
+                self.log.warn(
+                    "prices in {currencies} cannot be compared: they count as unknown",
+                    currencies=", ".join(sorted(self._foreign)),
+                )
+
+    def _portFor(self, peer: Peer) -> Port:
+        """The port for a device that connects.  Raises `PortRefused` if it has none."""
+        port = self.ports.get(peer.identity)
+        if port is None or port.refused:
+            return self._makePort(peer)
+        if isinstance(self._makePort, Describable):
+            # Whoever comes now may be somebody who only says the name of who was here before.
+            settings = self._makePort.settingsOf(peer)
+            if settings != port.settings:
+                port.describe(settings)
+        return port
 
     def _portOf(self, link: ILink) -> Port | None:
         port = self.ports.get(link.peer.identity)
         return port if port is not None and port.link is link else None
+
+
+def _avoidCircles(ports: Iterable[Port]) -> None:
+    """Pass no power on to another router while any other router offers some.
+
+    A circle of routers would have to pass power on from one router to another somewhere.
+    """
+    routers = [port for port in ports if port.settings.side == "C"]
+    if any(port.imports.watts > 0.0 for port in routers):
+        for port in routers:
+            port.bar(bounds.CIRCLE)

@@ -88,6 +88,11 @@ class PortSettings:
         """What port and cable can carry, A."""
         return min(self.max_current, self.cable_current)
 
+    @property
+    def conductors(self) -> int:
+        """How many conductors carry the current: messages count it over all phases (W = V·A)."""
+        return self.phases if self.kind == "AC" else 1
+
 
 DEFAULT_PORTS: Final = {
     "solar": PortSettings(side="D", kind="DC", voltage=DC_VOLTAGE),

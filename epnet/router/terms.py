@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from math import inf
-from typing import Final
+from typing import Final, NamedTuple
 
 import attrs
 
 from epnet.errors import UsageError
+from epnet.limits import oneOf
 from epnet.router.losses import LOSSLESS, Loss
 from epnet.router.reasons import Reason
 
@@ -30,13 +31,13 @@ def _names(members: Iterable[str]) -> frozenset[str]:
     return frozenset(members)
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Source:
     """What a port could put on the bus: up to `max_w`, at `price` at the bus.
 
     Where no price is known the caller gives tiers: local wind and solar 0, storage 1, other routers
     2, the grid 3.  Raises `UsageError` for a number out of its range: `max_w` 0 to 1e12, `price`
-    -1e12 to 1e12.
+    -1e12 to 1e12.  A port keeps its `Source` and changes it from tick to tick, unchecked.
     """
 
     identity: str
@@ -50,14 +51,17 @@ class Source:
         checkRange(name, "price", self.price, -MOST, MOST)
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Sink:
     """What a port wants from the bus: nothing, or `min_w` to `max_w`.
 
-    It takes only power whose price is at most `bid`; `running` says that it has a grant now.  A
-    `min_w` above `max_w` is no mistake: bounds move; such a sink gets nothing.  Raises `UsageError`
-    for a number out of its range: `max_w` and `min_w` 0 to 1e12, `priority` -1e6 to 1e6, `weight`
-    1e-6 to 1e6, `bid` not NaN.
+    It takes only power whose price is at most `bid`, but for `firm_w` of it, which must be served.
+    `running` says that it has a grant now, `yields` that it has had it for long enough to stand
+    back for those that have waited for room for their minimum for `waited_s`, if that is above 0.
+    A `min_w` above `max_w` is no mistake: bounds move; such a sink gets nothing.  Raises
+    `UsageError` for a number out of its range: `max_w`, `min_w` and `firm_w` 0 to 1e12, `priority`
+    -1e6 to 1e6, `weight` 1e-6 to 1e6, `bid` not NaN, `waited_s` 0 to 1e12.  As with `Source`, a
+    port changes its own.
     """
 
     identity: str
@@ -68,34 +72,40 @@ class Sink:
     bid: float = inf
     loss: Loss = LOSSLESS
     running: bool = False
+    firm_w: float = 0.0
+    yields: bool = False
+    waited_s: float = 0.0
 
     def __attrs_post_init__(self) -> None:
         name = f"sink {self.identity!r}"
         checkRange(name, "max_w", self.max_w, 0.0, MOST)
         checkRange(name, "min_w", self.min_w, 0.0, MOST)
+        checkRange(name, "firm_w", self.firm_w, 0.0, MOST)
         checkRange(name, "priority", self.priority, -1e6, 1e6)
         checkRange(name, "weight", self.weight, 1e-6, 1e6)
         checkRange(name, "bid", self.bid, -inf, inf)
+        checkRange(name, "waited_s", self.waited_s, 0.0, MOST)
 
 
 @attrs.frozen
 class Group:
     """A cap of `max_w` over `members`: identities of ports, or names of other groups.
 
-    It holds for the members' sinks together and for their sources together.  Groups may nest and
+    It holds for the members' sinks together and for their sources together; with a `direction` of
+    'import' for their sources alone, with 'export' for their sinks alone.  Groups may nest and
     overlap.  Raises `UsageError` unless `max_w` is 0 to 1e12.
     """
 
     name: str
     max_w: float
     members: frozenset[str] = attrs.field(converter=_names)
+    direction: str = attrs.field(default="both", validator=oneOf("import", "export", "both"))
 
     def __attrs_post_init__(self) -> None:
         checkRange(f"group {self.name!r}", "max_w", self.max_w, 0.0, MOST)
 
 
-@attrs.frozen
-class Setpoint:
+class Setpoint(NamedTuple):
     """The power one port is to have in one direction, and why.
 
     `limit` is the number that ruled, watts or a price as `reason` says; `by` names the group, class
@@ -112,6 +122,13 @@ class Setpoint:
     def text(self) -> str:
         """The reason in plain words."""
         return self.reason.text.format(limit=self.limit, by=self.by)
+
+
+class Setpoints(dict[str, Setpoint]):
+    """Set-points by identity; whoever could have none has a zero one."""
+
+    def __missing__(self, identity: str) -> Setpoint:
+        return Setpoint(identity, 0.0, Reason.REQUEST, 0.0)
 
 
 @attrs.frozen

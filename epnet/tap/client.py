@@ -14,7 +14,7 @@ from epnet.errors import UsageError
 from epnet.interfaces import ILink
 from epnet.middle import MiddleNode
 from epnet.node import DeviceNode
-from epnet.router.ports import PortMaker
+from epnet.router.plainport import PlainPortMaker
 from epnet.tap.common import clearErrors
 from epnet.tap.device import DeviceOptions, MakeNode, listeners, makeDeviceService
 from epnet.upstream import Upstream
@@ -84,7 +84,7 @@ def _nodeMaker(options: Options, upstreams: list[str], clock: IReactorTime) -> M
     return partial(
         MiddleNode,
         rating_w=_watts(options["through"]),
-        makePort=PortMaker(clock, {}),
+        makePort=PlainPortMaker(clock),
         upstream=upstream,
     )
 

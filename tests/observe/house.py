@@ -113,6 +113,16 @@ class House:
         hear(protocol, SessionParameters(identity=identity, type=type, name=name))
         return protocol
 
+    def settle(self, seconds: float = 3.0) -> None:
+        """Let time pass in which every device says again what it said last."""
+        if not self.connections.running:
+            self.connections.startService()
+        for _ in range(round(seconds / 0.02)):
+            for port in self.router.ports.values():
+                if isinstance(port.link, EPProtocol):
+                    hear(port.link, *port.link.session.latest.values())
+            self.clock.advance(0.02)
+
     def look(self, uptime_s: float = 60.0) -> State:
         return snapshot(self.router, self.connections, uptime_s, NOON)
 

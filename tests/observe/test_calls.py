@@ -21,7 +21,7 @@ class DecisionTests(SiteTestCase):
         super().setUp()
         hear(self.house.plugIn("solar", "solar"), SUN)
         hear(self.house.plugIn("car", "vehicle", "Car"), WISH)
-        self.house.router.allocate()
+        self.house.settle()
 
     def test_whatHoldsAndWhy(self) -> None:
         [car] = self.ask("/api/v1/decisions?device=car").json()["devices"]
@@ -31,7 +31,7 @@ class DecisionTests(SiteTestCase):
         self.assertEqual(export["reason"], "request")
         self.assertEqual(export["text"], "its own request or limit, 3000 W")
         self.assertEqual(export["more"], "the device has to ask for more, or bear more")
-        self.assertEqual(export["time"], "2026-06-21T12:00:00.000+00:00")
+        self.assertEqual(export["time"], "2026-06-21T11:59:57.400+00:00")  # noon ends the settling
 
     def test_theLastChangesWithTheirCauses(self) -> None:
         self.house.clock.advance(0.1)
@@ -57,7 +57,7 @@ class ChangeTests(SiteTestCase):
         hear(self.house.plugIn("solar", "solar"), SUN)
         self.car = self.house.plugIn("car", "vehicle")
         hear(self.car, WISH)
-        self.house.router.allocate()
+        self.house.settle()
 
     def live(self, seconds: float) -> None:
         """Let time pass in which everybody goes on saying the same."""
@@ -87,6 +87,7 @@ class ChangeTests(SiteTestCase):
         with capturedLogs() as events:
             answer = self.post(LIMIT, {"max_w": None})
         self.assertEqual(answer.json(), {"device": "car", "max_w": None, "until": None})
+        self.house.settle()
         self.assertEqual(self.granted(), 3000)
         self.assertIn("lifts the limit of car", formatEvent(events[0]))
 

@@ -41,7 +41,7 @@ class MetricsTests(SynchronousTestCase):
             DemandParameters(voltage=400, power_limit=3000),
             StorageParameters(soc=62.5),
         )
-        self.house.router.allocate()
+        self.house.settle()
         found = self.read()
         car = (("device", "car"), ("direction", "export"), ("side", "D"))
         solar = (("device", "solar"), ("direction", "import"), ("side", "D"))

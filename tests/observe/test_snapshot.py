@@ -128,7 +128,7 @@ class PowerTests(SnapshotTestCase):
     def test_powerFlowsFromTheSunToTheCar(self) -> None:
         hear(self.house.plugIn("solar", "solar"), SUN)
         hear(self.house.plugIn("car", "vehicle"), WISH)
-        self.house.router.allocate()
+        self.house.settle()
         solar, car = self.device("solar"), self.device("car")
         self.assertEqual((solar["granted_w"], solar["granted_import_w"]), (3000, 3000))
         self.assertEqual((solar["import_w"], solar["export_w"]), (3000, 0))
@@ -145,7 +145,7 @@ class PowerTests(SnapshotTestCase):
         self.house.converters["car"].metered = None
         hear(self.house.plugIn("solar", "solar"), SUN)
         hear(self.house.plugIn("car", "vehicle"), WISH)
-        self.house.router.allocate()
+        self.house.settle()
         self.assertTrue(self.device("car")["estimated"])
         self.assertFalse(self.device("solar")["estimated"])
         self.assertEqual(self.device("car")["export_w"], 3000)

@@ -41,7 +41,7 @@ class AccountsTestCase(SynchronousTestCase):
         """The Supply that the router sends to a device, as it arrives there."""
         port = self.plant.ports[identity]
         self.plant.hear(identity, DemandParameters(voltage=230, power_limit=1000))
-        for message in port.messages():
+        for message in port.messages(self.plant.clock.seconds()):
             received = decode(encode(message)).message
             if isinstance(received, SupplyParameters):
                 return received
@@ -165,7 +165,7 @@ class MixTests(AccountsTestCase):
         self.plant.flow("sun", import_w=1000)
         self.plant.flow("home", export_w=1000)
         self.plant.run(0.5)
-        self.plant.ports["sun"].detach()
+        self.plant.ports["sun"].detach("gone", self.plant.clock.seconds())
         self.plant.flow("sun")
         self.plant.flow("home")
         self.plant.run(0.5)
@@ -289,7 +289,7 @@ class StorageTests(AccountsTestCase):
         tank = self.accounts.byPort["car"].tank
         assert tank is not None
         carbon = tank.carbon_g
-        self.plant.ports["car"].detach()
+        self.plant.ports["car"].detach("gone", self.plant.clock.seconds())
         self.plant.run()
         self.plant.plugIn("car", "vehicle", StorageParameters(soc=38, capacity=10))
         self.plant.run()
@@ -446,7 +446,7 @@ class ConservationTests(SynchronousTestCase):
         identity, *messages = what
         assert isinstance(identity, str)
         if kind == "leave":
-            plant.ports[identity].detach()
+            plant.ports[identity].detach("gone", plant.clock.seconds())
         elif kind == "return" or plant.ports[identity].link is None:
             type, _, always = ROLES[identity]
             plant.plugIn(identity, type, *always, *messages)  # type: ignore[arg-type]

@@ -1,0 +1,93 @@
+"""Who asks and who pays how much at this moment: prices put into the ports' places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+from math import fsum, inf, nextafter
+
+from epnet.router.policy import Policies
+from epnet.router.ports import Port
+from epnet.router.prices import FIRST, LAST, asking, atBus, commonCurrency, firmPower, storageBid
+from epnet.router.settings import Tier
+from epnet.wire import Price, SupplyParameters
+
+LOW_HYSTERESIS = 2.0
+"""Percent by which the charge of all storage has to rise above its minimum to be used again."""
+
+
+class Market:
+    """Prices of all ports, and whether all storage together is low.
+
+    timeOfDay: tells the time of day, aware, for forecasts.
+    foreign: the currencies of forecasts that cannot be compared.
+    low: whether storage is kept for what must be served.
+    """
+
+    def __init__(self, timeOfDay: Callable[[], datetime]) -> None:
+        self._timeOfDay = timeOfDay
+        self.foreign: frozenset[str] = frozenset()
+        self.low = False
+
+    def open(self, ports: Collection[Port], policies: Policies) -> None:
+        """Put the prices of this moment into the places of all ports."""
+        forecasts = self._forecasts(ports)
+        currency = commonCurrency(policies.network.currency, forecasts.values())
+        currencies = {price.currency for price in forecasts.values()}
+        self.foreign = frozenset(currencies - {currency})
+        known = {
+            identity: price.amount
+            for identity, price in forecasts.items()
+            if price.currency == currency
+        }
+        anyKnown = bool(known) or any(port.settings.price is not None for port in ports)
+        self.low = self._isLow(ports, policies.network.min_soc)
+        for port in ports:
+            self._price(port, known.get(port.identity), anyKnown)
+
+    def _forecasts(self, ports: Collection[Port]) -> dict[str, Price]:
+        found: dict[str, Price] = {}
+        when = None
+        for port in ports:
+            supply = port.link.latest(SupplyParameters) if port.link is not None else None
+            if isinstance(supply, SupplyParameters) and supply.energy_prices:
+                when = when or self._timeOfDay()
+                price = port.forecast.at(supply.energy_prices, when)
+                if price is not None:
+                    found[port.identity] = price
+        return found
+
+    def _isLow(self, ports: Collection[Port], least: float) -> bool:
+        if least <= 0.0:
+            return False
+        stored, capacity = [], []
+        for port in ports:
+            storage = port.storage
+            if storage is None or storage.soc is None or not storage.capacity:
+                continue
+            # Who only charges, as most vehicles do, holds nothing for the network.
+            if port.link is not None and port.link.latest(SupplyParameters) is not None:
+                stored.append(storage.soc * storage.capacity)
+                capacity.append(storage.capacity)
+        if not capacity:
+            return False
+        soc = fsum(stored) / fsum(capacity)
+        return soc <= least or (self.low and soc < least + LOW_HYSTERESIS)
+
+    def _price(self, port: Port, forecast: float | None, anyKnown: bool) -> None:
+        settings, place, tier = port.settings, port.place, port.tier
+        known = settings.price if settings.price is not None else forecast
+        price = asking(known, tier, anyKnown)
+        stored = tier is Tier.STORAGE
+        ask = atBus(price, settings.loss, stored) if known is not None else price
+        if stored and self.low:
+            ask = LAST
+        place.source.price = FIRST if port.reversing else ask
+        sink = place.sink
+        sink.bid = settings.bid
+        if stored and port.supplies:
+            # The fill compares with what it asks itself: never buy for more than that.
+            sink.bid = min(sink.bid, storageBid(price, settings.loss), nextafter(ask, -inf))
+        if port.remote is not None and port.remote.price is not None:
+            sink.bid = min(sink.bid, port.remote.price)
+        sink.firm_w = firmPower(port.storage, sink.max_w) if sink.bid < inf else 0.0

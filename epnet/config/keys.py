@@ -15,6 +15,7 @@ from epnet.config.kinds import (
     Number,
     Place,
     Several,
+    Store,
     Text,
     Window,
 )
@@ -27,6 +28,7 @@ from epnet.config.model import (
     Ourselves,
     Page,
     Policing,
+    Recorded,
     makeBounding,
     makeConfiguration,
     makePolicing,
@@ -360,8 +362,6 @@ _UPSTREAM: Final = Table(
     Dialled,
 )
 
-_PLAIN: Final = "the page is served without TLS and token, on loopback"
-
 _HTTP: Final = Table(
     "[http]",
     "The live page, the state and the metrics.",
@@ -374,11 +374,49 @@ _HTTP: Final = Table(
             default='"tcp:56541:interface=127.0.0.1"',
             atStart=True,
         ),
-        later("tls_certificate", _PLAIN),
-        later("tls_key", _PLAIN),
-        later("token_file", _PLAIN),
+        key(
+            Page,
+            "tls_certificate",
+            File(),
+            "Certificate for HTTP, PEM; beyond loopback there has to be one.",
+            default="no TLS",
+            atStart=True,
+        ),
+        key(Page, "tls_key", File(), "Its private key, PEM.", default="none", atStart=True),
+        key(
+            Page,
+            "token_file",
+            File(),
+            "Who may use HTTP, a line `NAME TOKEN` each; beyond loopback there has to be one.",
+            default="everybody on this host",
+            atStart=True,
+        ),
     ),
     Page,
+)
+
+_HISTORY: Final = Table(
+    "[history]",
+    "What is kept of the past.",
+    (
+        key(
+            Recorded,
+            "url",
+            Store(),
+            "Where: `sqlite:///FILE`, a relative one below the state directory; empty for nowhere.",
+            default='"sqlite:///history.db"',
+            atStart=True,
+        ),
+        key(
+            Recorded,
+            "keep_days",
+            Number("days"),
+            "How long anything is kept at all.",
+            default="3650",
+            atStart=True,
+        ),
+    ),
+    Recorded,
 )
 
 _LIMITS: Final = Table(
@@ -442,7 +480,7 @@ ROOT: Final = Table(
         table("upstream", _UPSTREAM, roles=[ROUTER, CLIENT, PEER]),
         table("http", _HTTP, roles=[ROUTER]),
         table("limits", _LIMITS),
-        later("history", "nothing is recorded"),
+        table("history", _HISTORY, roles=[ROUTER]),
     ),
     makeConfiguration,
 )

@@ -222,6 +222,14 @@ class Text(Kind):
         return value
 
 
+class Store(Text):
+    """Where something is kept, as text; an empty one is nowhere."""
+
+    def convert(self, value: object, reading: Reading) -> object:
+        """Check that it can be shown."""
+        return value if value == "" else super().convert(value, reading)
+
+
 class File(Text):
     """A file; a relative path starts where the configuration is."""
 

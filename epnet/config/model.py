@@ -53,9 +53,22 @@ class Believed:
 
 @attrs.frozen
 class Page:
-    """[http]: where the live page is; None for what the file does not say."""
+    """[http]: where the live page is, and for whom; None for what the file does not say."""
 
     listen: str | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    token_file: Path | None = None
+
+
+@attrs.frozen
+class Recorded:
+    """[history]: where history is kept, and for how long, days; None for what it does not say."""
+
+    url: str | None = None
+    keep_days: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(between(0.01, 36525))
+    )
 
 
 @attrs.frozen
@@ -104,6 +117,7 @@ class Configuration:
     policy: Policing = attrs.field(factory=Policing)
     upstream: Dialled = attrs.field(factory=Dialled)
     http: Page = attrs.field(factory=Page)
+    history: Recorded = attrs.field(factory=Recorded)
     limits: Bounding = attrs.field(factory=Bounding)
 
     @property

@@ -61,8 +61,13 @@ class Options(CommonOptions):
         ["http-certificate", None, None, "Certificate for HTTP, PEM [default: no TLS]"],
         ["http-key", None, None, "Its private key, PEM"],
         ["http-tokens", None, None, "File of those who may use HTTP: lines 'NAME TOKEN'"],
-        ["history", None, DEFAULT_HISTORY, "Where history is kept; empty for nowhere"],
-        ["history-days", None, "3650", "How long it is kept, days"],
+        [
+            "history",
+            None,
+            None,
+            f"Where history is kept; empty for nowhere [default: {DEFAULT_HISTORY}]",
+        ],
+        ["history-days", None, None, "How long it is kept, days [default: 3650]"],
     ]
 
     def opt_listen(self, endpoint: str) -> None:
@@ -74,22 +79,29 @@ class Options(CommonOptions):
         self.collect("upstream", place)
 
     def page(self) -> PageSettings:
-        """Where the HTTP interface is and who may use it."""
+        """Where the HTTP interface is and who may use it: options, then the file, then defaults."""
+        file = self.configuration.http
 
-        def path(name: str) -> Path | None:
-            return Path(self[name]) if self[name] else None
+        def path(name: str, otherwise: Path | None) -> Path | None:
+            return Path(self[name]) if self[name] else otherwise
 
         return PageSettings(
-            self["http"] or self.configuration.http.listen or DEFAULT_HTTP,
-            path("http-certificate"),
-            path("http-key"),
-            path("http-tokens"),
+            self["http"] or file.listen or DEFAULT_HTTP,
+            path("http-certificate", file.tls_certificate),
+            path("http-key", file.tls_key),
+            path("http-tokens", file.token_file),
         )
 
     def history(self) -> HistorySettings:
-        """Where history is kept, and for how long."""
+        """Where history is kept, and for how long: options, then the file, then defaults."""
+        file, usual = self.configuration.history, HistorySettings()
+        urls = (self["history"], file.url, usual.url)
+        days = (self["history-days"], file.keep_days, usual.keepDays)
         try:
-            return HistorySettings(self["history"], float(self["history-days"]))
+            return HistorySettings(
+                next(url for url in urls if url is not None),
+                float(next(number for number in days if number is not None)),
+            )
         except ValueError as error:
             raise UsageError(f"--history-days: {error}") from error
 

@@ -84,6 +84,12 @@ price = 0.3
 hosts = ["street@192.0.2.1", "router.example:1,[::1]:2"]
 [http]
 listen = "tcp:8080:interface=127.0.0.1"
+tls_certificate = "http.pem"
+tls_key = "http.key"
+token_file = "tokens"
+[history]
+url = ""
+keep_days = 30
 [limits]
 connections = 10
 per_address = 5
@@ -142,6 +148,13 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual(
             self.read.trust.authorities, (Path("/etc/epnet/a.pem"), Path("/etc/epnet/b.pem"))
         )
+
+    def test_pageAndHistory(self) -> None:
+        page = self.read.http
+        self.assertEqual(page.tls_certificate, Path("/etc/epnet/http.pem"))
+        self.assertEqual(page.tls_key, Path("/etc/epnet/http.key"))
+        self.assertEqual(page.token_file, Path("/etc/epnet/tokens"))
+        self.assertEqual((self.read.history.url, self.read.history.keep_days), ("", 30))
 
     def test_limits(self) -> None:
         limits, settings = self.read.limits.connections, self.read.sessionSettings
@@ -234,8 +247,8 @@ class MistakeTests(SynchronousTestCase):
             "[[policy.remote]]\ntenant='t'\n[[policy.remote]]\ntenant='t'": "4: policy.remote[1]."
             'tenant is "t", as another one before it',
             "[trust]\npolicy = 'open'\ncrl = 'x'": "3: trust.crl is for policy \"authority\"",
-            "[history]\nurl = 'x'": "1: history does nothing in this version",
-            "[http]\ntls_key = 'x'": "2: http.tls_key does nothing in this version",
+            "[history]\nkeep_days = 0": "2: history.keep_days is 0",
+            "[upstream]\nside = 'C'": "2: upstream.side does nothing in this version",
             "a = ,": "1:5: is no TOML: ",
             "[router]\n\nx": "3: is no TOML: ",
             "a = 1\na = 2\n": "2:6: is no TOML: ",

@@ -170,8 +170,13 @@ class AccountTests(RouterTestCase):
         assert isinstance(supply, SupplyParameters)
         self.assertEqual(supply.power_mix, {Source.UNKNOWN: 100})
         self.assertIsNone(supply.energy_prices)
-        with urlopen(f"http://127.0.0.1:{http}/api/v1/state", timeout=30) as answer:
-            self.assertEqual(json.load(answer)["network"]["mix"], {"Unknown": 100})
+
+        def shown() -> bool:
+            """A look may be a moment old."""
+            with urlopen(f"http://127.0.0.1:{http}/api/v1/state", timeout=30) as answer:
+                return bool(json.load(answer)["network"]["mix"] == {"Unknown": 100})
+
+        until(shown, "the mix on the page")
         router.kill(signal.SIGTERM)
         self.assertEqual(router.wait(), 0, router.text)
         saved = MeterStore(self.state / "meters/router").open()

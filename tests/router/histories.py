@@ -153,7 +153,7 @@ class World:
             self.check()
 
     def step(self) -> None:
-        """50 ms: messages both ways, what flows, the router's sweep, and a check after each."""
+        """50 ms: messages both ways, what flows, the router's sweep, and a check."""
         now = self.clock.seconds()
         for device in self.devices.values():
             if device.link is None:
@@ -163,7 +163,6 @@ class World:
                     if isinstance(message, SupplyParameters):
                         self._heard[device.identity] = now
                     device.link.hear(message)
-                    self.check()
             device.link.publishNow()
             self._noteAsked(device, now)
         for wire in self.wires.values():

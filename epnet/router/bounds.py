@@ -144,15 +144,11 @@ def exportBound(standing: StandingBounds, demand: DemandParameters | None, volta
     return _bounded(standing, standing.exports, requestedPower(demand, voltage), voltage, "request")
 
 
-def reverseBound(
-    standing: StandingBounds, demand: DemandParameters | None, voltage: float
-) -> Bound | None:
-    """What a reverse demand offers (M6): the energy a device wants to be rid of; None if none."""
-    if demand is None or demand.current is None or not demand.current < 0.0:
-        return None
+def reverseBound(standing: StandingBounds, demand: DemandParameters, voltage: float) -> Bound:
+    """What a reverse demand offers (M6), one with a current below 0: energy to be rid of."""
     if not voltagesMeet(standing.window, demand):
         return watts(0.0, Reason.VOLTAGE)
-    offered = -demand.current * (demand.voltage or voltage)
+    offered = -(demand.current or 0.0) * (demand.voltage or voltage)
     for limit in (demand.power_limit, _times(demand.current_limit, demand.voltage or voltage)):
         # A limit is a capability: its sign says no more than the current's.
         offered = offered if limit is None else min(offered, abs(limit))

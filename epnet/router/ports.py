@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import inf, isfinite
+from operator import is_
 from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
@@ -85,6 +86,9 @@ class Port:
         self.reversing = False
         self._charge = ChargeState()
         self._storage: StorageParameters | None = None
+        self._reading: PortReading | None = None
+        self._seen: tuple[object, ...] = (None, None, None)
+        self._said = bounds.ABSENT, bounds.ABSENT
         self._storedAt = -inf
         self._requests = Requests()
         self._draw = Draw()
@@ -214,10 +218,12 @@ class Port:
             kind = DemandParameters if self.reversing else SupplyParameters
             arrived = link.consentExpires(kind) - CONSENT_LIFETIME
             place.confirmed_w = self._requests.confirmed(arrived)
-        metered = self.metered()
-        place.draws_w = self._draw.most(
-            self.export_w, metered.export_w if metered is not None else None, now
-        )
+        # Read once: whoever needs it in this plan takes this.
+        self._reading = self.metered()
+        place.draws_w = self.export_w
+        if self._draw.isHigher:
+            metered_w = self._reading.export_w if self._reading is not None else None
+            place.draws_w = self._draw.most(self.export_w, metered_w, now)
         step = rampStep(settings.max_power, settings.ramp_w_s, elapsed)
         place.importStep_w = place.exportStep_w = step
         self._takeTurns(now)
@@ -255,7 +261,12 @@ class Port:
         if stopped is not None:
             return stopped, stopped
         assert self.link is not None
-        imports, exports = self._importBound(), self._exportBound()
+        supply, demand = self.link.supply(), self.link.demand()
+        seen = (supply, demand, self.standing)
+        if not all(map(is_, seen, self._seen)):
+            self._seen = seen
+            self._said = self._importBound(), self._exportBound()
+        imports, exports = self._said
         charge = bounds.chargeBounds(self._charge, self.policy, self._knowsCharge())
         if now - self._exportedAt < REVERSAL_SECONDS:
             imports = bounds.REVERSAL
@@ -293,9 +304,10 @@ class Port:
     def _importBound(self) -> Bound:
         assert self.link is not None
         demand = self.link.demand()
-        reverse = bounds.reverseBound(self.standing, demand, self._exportVoltage())
-        self.reversing = reverse is not None
-        if reverse is not None:
+        self.reversing = False
+        if demand is not None and demand.current is not None and demand.current < 0.0:
+            reverse = bounds.reverseBound(self.standing, demand, self._exportVoltage())
+            self.reversing = True
             return reverse
         supply = self.link.supply()
         voltage = 0.0 if supply is None else self._importVoltage(supply)
@@ -403,7 +415,7 @@ class Port:
 
     def supervise(self, now: float) -> Finding | None:
         """Hold what flows against what may and what the device reports; shut down if need be."""
-        reading = self.metered()
+        reading = self._reading
         if reading is None or self.link is None:
             return None
         finding = self.watch.carries(
@@ -427,7 +439,7 @@ class Port:
 
     def follow(self, now: float) -> None:
         """Bring the state of the transfer in each direction up to now."""
-        reading = self.measured()
+        reading = self._reading or self.measured()
         quiet_w = Transfer.STILL_FRACTION * self.settings.max_power
         barred = self._stopped(now) is not None
         cooled = self._cooldown is None

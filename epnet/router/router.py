@@ -29,7 +29,7 @@ from epnet.router.fairness import Groups
 from epnet.router.governing import govern, groupsOf
 from epnet.router.invariants import Invariants
 from epnet.router.market import Market
-from epnet.router.planning import plan
+from epnet.router.planning import Plan, plan
 from epnet.router.policy import Policies
 from epnet.router.ports import Port, PortRefused
 from epnet.router.records import decided, summed
@@ -79,7 +79,6 @@ class Router:
     timeOfDay: tells the time of day, aware, for price forecasts.
     ports: by device identity; a port stays when its device goes.
     policies: those that hold.
-    allocation: the newest decision.
     decisions, decidingSeconds: how many there were, and how long they took together, s.
     accounts: the energy that went through the ports, and what travelled with it.
     invariants: what was checked of them, and what did not hold.
@@ -99,7 +98,6 @@ class Router:
         self.parameters = parameters
         self.ports: dict[str, Port] = {}
         self.policies = Policies()
-        self.allocation: Allocation = allocate((), ())
         self.decisions = 0
         self.decidingSeconds = 0.0
         self.accounts = accounts or Accounts(parameters.tenant)
@@ -115,10 +113,19 @@ class Router:
         self._shedListAt = -inf
         self._ticked = self._planned = clock.seconds()
         self._consentEnds = inf
+        self._made: tuple[list[Port], Plan] | None = None
+        self._summed: Allocation | None = None
         self._urgent = False
         self._hurriedAt = -inf
         self._pause = HURRY_SECONDS
         self._foreign: frozenset[str] = frozenset()
+
+    @property
+    def allocation(self) -> Allocation:
+        """The newest decision, with its sums; added up when somebody looks."""
+        if self._summed is None:
+            self._summed = summed(*self._made) if self._made is not None else allocate((), ())
+        return self._summed
 
     # What operators and installers say
 
@@ -280,7 +287,7 @@ class Router:
         network = self.policies.network
         made = plan(places, self._groups, self.standing_w, network.reserve, now)
         self.invariants.check(places, made, self._groups, now)
-        self.allocation = summed(ports, made)
+        self._made, self._summed = (ports, made), None
         for port in ports:
             step = made.steps[port.identity]
             if port.take(step, now) and port.link is not None:

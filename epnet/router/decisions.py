@@ -25,7 +25,7 @@ WORTH_TELLING_W: Final = 100.0
 """The least W by which it has to."""
 
 
-class Direction(enum.Enum):
+class Direction(enum.StrEnum):
     """Which way power flows: import is into the router, export out of it."""
 
     IMPORT = "import"

@@ -124,11 +124,15 @@ class Setpoint(NamedTuple):
         return self.reason.text.format(limit=self.limit, by=self.by)
 
 
+NOTHING: Final = Setpoint("", 0.0, Reason.REQUEST, 0.0)
+"""The set-point of whoever could have none."""
+
+
 class Setpoints(dict[str, Setpoint]):
-    """Set-points by identity; whoever could have none has a zero one."""
+    """Set-points by identity; whoever is not in it has `NOTHING`."""
 
     def __missing__(self, identity: str) -> Setpoint:
-        return Setpoint(identity, 0.0, Reason.REQUEST, 0.0)
+        return NOTHING
 
 
 @attrs.frozen

@@ -114,7 +114,7 @@ def plan(
     target, merit = solve(sources, sinks, groups, Terms(standing_w, reserve, before))
     rises = [_rise(place, target.sinks[place.sink.identity], now) for place in places]
     if any(rise.goal > rise.base for rise in rises):
-        _raise(rises, sources, sinks, groups, Terms(target.standing_w, reserve))
+        _raise(rises, sources, sinks, groups, target.standing_w)
     goals = _goals(rises, target, merit)
     delivered = _dispatch(rises, target, merit, sources, sinks, groups)
     steps = {
@@ -141,8 +141,9 @@ def _rise(place: Place, target: Setpoint, now: float) -> _Rise:
     # Below a minimum that has just been raised, what it has is of no use to it.
     has = place.export_w if place.export_w >= place.sink.min_w else 0.0
     approach = place.exporting.seeing(wanted, now)
-    if wanted <= has:
-        return _Rise(place, approach, target, wanted, wanted, target, wanted)
+    if wanted <= has + RESIDUE:
+        least = min(wanted, has)
+        return _Rise(place, approach, target, least, least, target, least)
     if approach.isHeld(has, wanted, place.range_w, now):
         why = _because(target, Reason.DEAD_BAND, wanted)
         return _Rise(place, approach, target, has, has, why, has)
@@ -160,7 +161,7 @@ def _raise(
     sources: Sequence[Source],
     sinks: Sequence[Sink],
     groups: Groups,
-    terms: Terms,
+    standing_w: float,
 ) -> None:
     """Let the sinks rise towards their goals as far as confirmed supply goes."""
     confirmed = {
@@ -169,19 +170,18 @@ def _raise(
     supply = MeritOrder(sources, groups.limits("import"), confirmed).everything
     have = fsum(_withdrawn((r.place.sink, r.base) for r in rises))
     drawn = fsum(_withdrawn((r.place.sink, max(r.base, r.place.draws_w)) for r in rises))
-    room = supply - terms.standing_w - drawn
+    room = supply - standing_w - drawn
     if room <= RESIDUE:
-        free = supply - terms.standing_w - have
+        free = supply - standing_w - have
         _wait(
             rises, Reason.OLD_GRANTS if free > NEAR and drawn > have + NEAR else Reason.UNCONFIRMED
         )
         return
     wishes = {r.place.sink.identity: r.goal for r in rises}
     withheld = _withheld(rises, groups) if drawn > have + NEAR else None
-    terms = attrs.evolve(
-        terms,
-        standing_w=terms.standing_w + drawn - have,
-        before_w=drawn + terms.standing_w,
+    # The goals are within the reserve already.
+    terms = Terms(
+        standing_w + drawn - have,
         offers=confirmed,
         wishes=wishes,
         withheld=withheld,

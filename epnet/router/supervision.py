@@ -11,8 +11,8 @@ import enum
 from math import isfinite
 from typing import Final
 
-REACTION_SECONDS: Final = 0.2
-"""How long a device may take to follow a lower set-point: its message, and 100 ms of ramp."""
+REACTION_SECONDS: Final = 0.15
+"""How long a device may take to follow a lower set-point: a message, and 100 ms of ramp."""
 
 WARN_SECONDS: Final = 0.1
 CUT_SECONDS: Final = 0.5

@@ -51,7 +51,7 @@ TABLE: Final[dict[State, tuple[tuple[str, bool, State], ...]]] = {
     State.ACTIVE: (("granted", False, State.DRAINING),),
     State.DRAINING: (("granted", True, State.GRANTED), ("flowing", False, State.IDLE)),
     State.SHUTDOWN: (("flowing", False, State.COOLDOWN),),
-    State.COOLDOWN: (("cooled", True, State.IDLE),),
+    State.COOLDOWN: (("flowing", True, State.SHUTDOWN), ("cooled", True, State.IDLE)),
 }
 
 _STOPPED: Final = frozenset({State.SHUTDOWN, State.COOLDOWN})
@@ -62,7 +62,9 @@ _HARMLESS: Final = frozenset({State.IDLE, State.OFFERED, State.REQUESTED})
 def following(state: State, facts: Facts) -> State:
     """The state after these facts; several steps of a transfer may come at once."""
     if facts.barred and state not in _STOPPED:
-        return State.IDLE if state in _HARMLESS and not facts.flowing else State.SHUTDOWN
+        if state in _HARMLESS and not facts.flowing:
+            return State.IDLE
+        state = State.SHUTDOWN
     for _ in TABLE:
         after = next(
             (to for fact, holds, to in TABLE[state] if getattr(facts, fact) is holds), state

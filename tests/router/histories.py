@@ -82,6 +82,7 @@ class Device:
     """What a test device offers and wants; None for a message that it never sends.
 
     silent: until when it says nothing.
+    spare_a: the current that it demands to be rid of (M6).
     """
 
     identity: str
@@ -91,6 +92,7 @@ class Device:
     price: float | None = None
     currency: str = "EUR"
     silent: float = 0.0
+    spare_a: float | None = None
     link: FakeLink | None = None
 
     def says(self) -> Iterator[Message]:
@@ -103,7 +105,9 @@ class Device:
                 voltage=VOLTS,
                 energy_prices=prices,
             )
-        if self.wish_w is not None:
+        if self.spare_a is not None:
+            yield DemandParameters(voltage=VOLTS, current=-self.spare_a)
+        elif self.wish_w is not None:
             yield DemandParameters(voltage=VOLTS, power_limit=self.wish_w)
         if self.soc is not None:
             yield StorageParameters(soc=self.soc, capacity=10_000)
@@ -160,7 +164,7 @@ class World:
                 continue
             if device.silent <= now:
                 for message in device.says():
-                    if isinstance(message, SupplyParameters):
+                    if isinstance(message, SupplyParameters) or device.spare_a is not None:
                         self._heard[device.identity] = now
                     device.link.hear(message)
             device.link.publishNow()
@@ -207,7 +211,8 @@ class World:
         assert min(port.import_w, port.export_w) == 0.0, f"2: {port.identity} gives and takes"
         assert min(port.asked_w, port.export_w) == 0.0, f"2: {port.identity} is asked and given"
         settings = port.settings
-        carried = min(settings.max_power, min(settings.max_current, settings.cable_current) * VOLTS)
+        amps = min(settings.max_current, settings.cable_current) * settings.conductors
+        carried = min(settings.max_power, amps * VOLTS)
         if port.export_w > 0.0:
             assert port.export_w <= carried + NEAR, f"2: {port.identity}: port or cable"
             assert port.export_w >= settings.min_w, f"2: {port.identity}: minimum"
@@ -217,7 +222,7 @@ class World:
     def _checkConsent(self, port: Port) -> None:
         now = self.clock.seconds()
         for kind, power in (
-            (SupplyParameters, port.import_w),
+            (DemandParameters if port.reversing else SupplyParameters, port.import_w),
             (DemandParameters, port.export_w),
         ):
             link = self.devices[port.identity].link
@@ -254,12 +259,16 @@ class World:
     def _confirmed(self, port: Port, now: float) -> float:
         device = self.devices[port.identity]
         heard = self._heard.get(port.identity, 0.0)
-        if device.link is None or device.offer_w is None or now - heard >= 0.2 + 1e-9:
+        offer_w = device.offer_w if device.spare_a is None else device.spare_a * VOLTS
+        if device.link is None or offer_w is None or now - heard >= 0.2 + 1e-9:
             return 0.0
+        if device.spare_a is None:
+            supply = device.link.supply()
+            offer_w = 0.0 if supply is None else supply.power_limit or 0.0
         asked = self._asked[port.identity]
         inForce = [watts for when, watts in asked if when > heard - CONFIRMING]
         before = [watts for when, watts in asked if when <= heard - CONFIRMING + 1e-9]
-        return min([device.link.supply().power_limit, *inForce, *before[-1:]]) if before else 0.0  # type: ignore[union-attr, type-var, return-value]
+        return min([offer_w, *inForce, *before[-1:]]) if before else 0.0
 
 
 def injected(loss: Loss, power: float) -> float:

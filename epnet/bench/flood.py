@@ -12,7 +12,7 @@ from epnet.bench.frame import Row
 from epnet.bench.processes import ELSEWHERE, Worker, household
 from epnet.bench.watch import Watch
 
-DEVICES: Final = 100
+DEVICES: Final = 500
 """How many devices there are unless told otherwise."""
 ATTEMPTS: Final = 10_000
 """How many there are in all rounds together."""

@@ -22,7 +22,7 @@ def household() -> House:
     house = House()
     hear(house.plugIn("solar", "solar", "Roof"), SUN)
     hear(house.plugIn("car", "vehicle", "Car"), WISH, StorageParameters(soc=62.5))
-    house.router.allocate()
+    house.settle()
     return house
 
 

@@ -233,7 +233,9 @@ class PeerTests(TopologyTestCase):
         left, right = self.peers["left"], self.peers["right"]
         right.says("MAY DRAW 2300 W")
         # Whatever came about at first, one session stays and carries power without interruption.
-        steady = self.steady(lambda: (left.text.count(" over, "), right.text.count("SHUT DOWN")))
+        steady = self.steady(
+            lambda: (left.text.count(" over after "), right.text.count("SHUT DOWN"))
+        )
         self.assertEqual(self.opened(left) - steady[0], 1)
         self.endInOrder(left, right)
 

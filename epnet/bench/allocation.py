@@ -71,7 +71,7 @@ def house(ports: int) -> House:
         for n in range(ports - ports // 4)
     ]
     groups = [
-        Group(f"feeder {n}", 400.0 * ports, [sink.identity for sink in sinks[n::8]])
+        Group(f"feeder {n}", 120.0 * ports, [sink.identity for sink in sinks[n::8]])
         for n in range(8)
     ]
     return House(sources, sinks, Groups(groups))

@@ -1,8 +1,9 @@
 """What must always hold of a decision, checked while the router runs: counted, never fatal.
 
 The numbers are those of the router design.  Each plan is checked for balance (1), bounds (2), and
-increases into what others may still draw (8); every `FULLY_SECONDS` also for the rules of the fill
-(3 to 7), which cost more.  Dwelling (9) and rest (10) are watched over time.
+increases into what others may still draw (8); every `FULLY_SECONDS` also for the order of sources
+(3), classes (4), fairness (5), and the order of the ports (6), which cost more.
+What more supply would have done (7), and what holds over minutes (9, 10), only tests can say.
 """
 
 from __future__ import annotations
@@ -38,14 +39,22 @@ class Invariants:
         self.broken: Counter[int] = Counter()
         self._fullyAt = -inf
 
-    def check(self, places: Sequence[Place], made: Plan, groups: Groups, now: float) -> None:
-        """Check a plan; `places` are as they were when it was made."""
+    def check(
+        self,
+        places: Sequence[Place],
+        made: Plan,
+        groups: Groups,
+        now: float,
+        again: Callable[[Sequence[Place]], Plan],
+    ) -> None:
+        """Check a plan; `places` are as they were when it was made, `again` makes it again."""
         for number, check in _ALWAYS:
             self._note(number, check(places, made, groups))
         if not 0.0 <= now - self._fullyAt < FULLY_SECONDS:
             self._fullyAt = now
             for number, check in _SOMETIMES:
                 self._note(number, check(places, made, groups))
+            self._note(6, order(made, again(places[::-1])))
 
     def _note(self, number: int, wrongs: Iterator[str]) -> None:
         self.checked[number] += 1
@@ -161,6 +170,13 @@ def fairness(places: Sequence[Place], made: Plan, groups: Groups) -> Iterator[st
         most, other = levels.get(key, (0.0, ""))
         if level < most - NEAR - 1e-6 * most:
             yield f"{name} is short with {level:.6g} W a weight, {other} has {most:.6g} W"
+
+
+def order(made: Plan, again: Plan) -> Iterator[str]:
+    """6. The same ports in another order get the same."""
+    for name, step in made.steps.items():
+        if step != again.steps[name]:
+            yield f"{name} gets something else if the ports come in another order"
 
 
 Check = Callable[[Sequence[Place], Plan, Groups], Iterator[str]]

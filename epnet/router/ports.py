@@ -86,6 +86,7 @@ class Port:
         self.reversing = False
         self._charge = ChargeState()
         self._storage: StorageParameters | None = None
+        self._closed = False
         self._reading: PortReading | None = None
         self._seen: tuple[object, ...] = (None, None, None)
         self._said = bounds.ABSENT, bounds.ABSENT
@@ -161,14 +162,20 @@ class Port:
             self._draw.lowered(self.export_w)
         self.import_w = self.export_w = self.asked_w = 0.0
         self._requests.clear()
-        self.converter.open()
+        self._open()
+
+    def _open(self) -> None:
+        """Open the contactor, once."""
+        if self._closed:
+            self._closed = False
+            self.converter.open()
 
     def heard(self, message: Message, now: float) -> None:
         """Take note of a message; a fault in the isolation opens the contactor at once."""
         if isinstance(message, SupplyParameters):
             self.isolation.note(message, now)
             if self.isolation.blocked:
-                self.converter.open()
+                self._open()
         elif isinstance(message, StorageParameters):
             self._storedAt = now
         self._draw.heard(now)
@@ -361,8 +368,13 @@ class Port:
             self._blockedSince = None
         elif self._blockedSince is None:
             self._blockedSince = now
-        self.actuate(now)
+        self._drive(now)
         return fell
+
+    def settled(self) -> Place:
+        """Its place with the set-points that it has been given."""
+        self.place.import_w, self.place.export_w = self.import_w, self.export_w
+        return self.place
 
     def cut(self, export_w: float, now: float) -> None:
         """Take some of its grant back at once, and tell its device."""
@@ -373,20 +385,31 @@ class Port:
             self.link.publishNow()
 
     def actuate(self, now: float) -> None:
+        """Hand the set-points to the converter, and tell the session whether a transfer is on."""
+        self._drive(now)
+        self.announce()
+
+    def announce(self) -> None:
+        """Tell the session whether a transfer is on."""
+        if self.link is not None:
+            self.link.setTransferring(self.transfer.ongoing)
+
+    def _drive(self, now: float) -> None:
         """Hand the set-points to the converter, with their expiry, and follow the transfer."""
         if self.link is None:
             return
         if self.import_w > 0.0 or self.export_w > 0.0:
             self.converter.close()
+            self._closed = True
         elif self.blocked:
-            self.converter.open()
+            self._open()
         supplies = self.import_w > 0.0 and not self.reversing
         expires = self.link.consentExpires(SupplyParameters if supplies else DemandParameters)
         self.converter.setLimits(self.import_w, self.export_w, expires)
         reading = self.measured()
         allowed_w = max(self.import_w, self.asked_w) + self.export_w
         measured_w = reading.import_w + reading.export_w
-        self.link.setTransferring(self.transfer.update(allowed_w, measured_w, now))
+        self.transfer.update(allowed_w, measured_w, now)
 
     def measured(self) -> PortReading:
         """What flows: by the port's meter, or as estimated from the messages without one."""

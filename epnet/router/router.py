@@ -8,7 +8,7 @@ something that is being used falls away: a device lost, a lower offer, an expire
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import inf, isfinite
 from time import perf_counter
@@ -29,7 +29,7 @@ from epnet.router.fairness import Groups
 from epnet.router.governing import govern, groupsOf
 from epnet.router.invariants import Invariants
 from epnet.router.market import Market
-from epnet.router.planning import Plan, plan
+from epnet.router.planning import Place, Plan, plan
 from epnet.router.policy import Policies
 from epnet.router.ports import Port, PortRefused
 from epnet.router.records import decided, summed
@@ -284,29 +284,41 @@ class Router:
         _avoidCircles(ports)
         self._market.open(ports, self.policies)
         self._warnOfCurrencies()
-        network = self.policies.network
-        made = plan(places, self._groups, self.standing_w, network.reserve, now)
-        self.invariants.check(places, made, self._groups, now)
+        reserve = self.policies.network.reserve
+
+        def planned(places: Sequence[Place]) -> Plan:
+            return plan(places, self._groups, self.standing_w, reserve, now)
+
+        made = planned(places)
+        self.invariants.check(places, made, self._groups, now, planned)
         self._made, self._summed = (ports, made), None
-        for port in ports:
-            step = made.steps[port.identity]
-            if port.take(step, now) and port.link is not None:
-                port.link.publishNow()
+        fallen = [port for port in ports if port.take(made.steps[port.identity], now)]
         for port in ports:
             port.follow(now)
             decided(port, made.steps[port.identity], now)
         self._consentEnds = min((port.consentEnds for port in ports), default=inf)
-        if not 0.0 <= now - self._shedListAt < SHED_LIST_SECONDS:
-            self._shedListAt = now
-            for port in ports:
-                port.place.import_w, port.place.export_w = port.import_w, port.export_w
-            self._shedList = shedding.prepare(places, self._groups, made.standing_w)
+        self._prepareShedding(ports, made.standing_w, now)
         took = perf_counter() - began
         self.decisions += 1
         self.decidingSeconds += took
         self._pause = min(TICK_SECONDS, max(HURRY_SECONDS, HURRY_FACTOR * took))
+        self._tell(fallen, ports, now)
+
+    def _tell(self, fallen: Iterable[Port], ports: Iterable[Port], now: float) -> None:
+        """Act on the sessions, now that all is decided: one that breaks leads to a new decision."""
+        for port in ports:
+            port.announce()
+        for port in fallen:
+            if port.link is not None:
+                port.link.publishNow()
         if [port for port in ports if self._look(port, now)]:
             self.allocate()
+
+    def _prepareShedding(self, ports: Iterable[Port], standing_w: float, now: float) -> None:
+        if not 0.0 <= now - self._shedListAt < SHED_LIST_SECONDS:
+            self._shedListAt = now
+            places = [port.settled() for port in ports]
+            self._shedList = shedding.prepare(places, self._groups, standing_w)
 
     def _hurry(self, now: float) -> None:
         """Plan before the tick, unless that has just been done: many offers may fall at once."""

@@ -189,7 +189,7 @@ class Router:
             del self.ports[port.identity]
         else:
             port.refused = True
-            port.link.disconnect(reason, reconnect=False)
+            port.link.disconnect(reason)
 
     # INode
 
@@ -200,7 +200,7 @@ class Router:
             port = self._portFor(link.peer)
         except PortRefused as refused:
             self.log.warn("{identity} is refused: {reason}", identity=identity, reason=str(refused))
-            link.disconnect(str(refused), reconnect=False)
+            link.disconnect(str(refused))
             return
         self.ports[identity] = port
         port.limit(*self._limits.get(identity, (None, None)))

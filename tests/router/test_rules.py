@@ -438,7 +438,7 @@ class DescribeTests(SynchronousTestCase):
     def test_whoIsNotListedIsDisconnectedWithAReason(self) -> None:
         link = self.connect("car")
         self.router.describe({"other": PortSettings()}, None)
-        self.assertEqual(link.disconnected, [("no port is configured for 'car'", False)])
+        self.assertEqual(link.disconnected, [("no port is configured for 'car'", None)])
         self.router.sessionClosed(link, Ending(Cause.LEFT, "bye", wasOpen=True))
         self.assertNotIn("car", self.router.ports)
         again = self.connect("car")

@@ -153,7 +153,7 @@ class MiddleDevice:
         self.own.shutDown(reason)
         self._setPorts([(0.0, 0.0)] * len(self.ports))
         for port in self.ports.values():
-            port.converter.open()
+            port.open()
 
     def share(self) -> None:
         """Give everybody a share of what is allowed now; tell at once those whose share falls."""
@@ -249,7 +249,7 @@ class MiddleNode(DeviceNode):
     def publications(self, link: ILink) -> Iterable[Message]:
         """Upstream all offers and needs together; behind, each one's grant and request."""
         port = self._portOf(link)
-        return super().publications(link) if port is None else port.messages()
+        return super().publications(link) if port is None else port.messages(self._clock.seconds())
 
     def advance(self, now: float) -> None:
         """Share what is allowed now."""
@@ -272,7 +272,7 @@ class MiddleNode(DeviceNode):
         if port is None:
             super().sessionClosed(link, ending)
         else:
-            port.detach()
+            port.release()
             self.device.share()
 
     def _portOf(self, link: ILink) -> PlainPort | None:

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from epnet.connections import Connections
 from epnet.demo import DEMO_DEVICES, DEMO_PORTS, demoFactory
 from epnet.factory import EPServerFactory
-from epnet.router.ports import PortMaker
+from epnet.router.portmaker import PortMaker
 from epnet.router.router import Router
 from epnet.testing import MemoryPair, issueTrusts
 from epnet.wire import DemandParameters, SessionParameters, StorageParameters, SupplyParameters

@@ -16,7 +16,7 @@ from epnet.identity import IdentityRefused, Peer
 from epnet.interfaces import ITrust
 from epnet.node import DeviceNode, parametersOf
 from epnet.pki import CertificatePaths, initAuthority
-from epnet.router.ports import PortMaker
+from epnet.router.portmaker import PortMaker
 from epnet.router.settings import PortSettings
 from epnet.tls import Trust
 from epnet.trust.policies import Everyone

@@ -26,7 +26,7 @@ from epnet.interfaces import ILink, INode
 from epnet.lifecycle import Ending
 from epnet.limits import ConnectionLimits, SessionSettings
 from epnet.pki import certificatePaths
-from epnet.router.ports import PortMaker
+from epnet.router.portmaker import PortMaker
 from epnet.router.router import Router
 from epnet.trust.sources import TrustSources
 from epnet.wire import DemandParameters, Message, SessionParameters, SupplyParameters

@@ -31,7 +31,8 @@ from epnet.router.invariants import Invariants
 from epnet.router.market import Market
 from epnet.router.planning import Place, Plan, plan
 from epnet.router.policy import Policies
-from epnet.router.ports import Port, PortRefused
+from epnet.router.portmaker import PortRefused
+from epnet.router.ports import Port
 from epnet.router.records import decided, summed
 from epnet.router.settings import PortSettings
 from epnet.router.supervision import Finding
@@ -60,7 +61,7 @@ class PortMaker(Protocol):
 
 @runtime_checkable
 class Describable(PortMaker, Protocol):
-    """A maker of ports that takes what installers say of them: `epnet.router.ports.PortMaker`."""
+    """A maker of ports that takes what installers say, as `epnet.router.portmaker` has one."""
 
     def describe(self, described: Mapping[str, PortSettings], default: PortSettings | None) -> None:
         """Replace what installers say."""

@@ -25,7 +25,7 @@ from epnet.observe.service import (
 from epnet.pki import ensureCertificate
 from epnet.router.meterkeeper import MeterKeeper
 from epnet.router.meterstore import MeterStore
-from epnet.router.ports import PortMaker
+from epnet.router.portmaker import PortMaker
 from epnet.router.router import Router
 from epnet.router.settings import PortSettings
 from epnet.tap.common import (

@@ -13,7 +13,7 @@ from epnet.connections import Connections
 from epnet.devices.makers import parseDevice
 from epnet.factory import EPClientFactory, EPServerFactory
 from epnet.node import DeviceNode, parametersOf
-from epnet.router.ports import PortMaker
+from epnet.router.portmaker import PortMaker
 from epnet.router.router import Router
 from epnet.testing import MemoryPair, issueTrusts
 from epnet.wire import SessionParameters

@@ -55,7 +55,7 @@ def main() -> None:
 
     from twisted.scripts.twistd import run
 
-    import epnet.router.ports
+    import epnet.router.portmaker
     from epnet.dialler import Backoff
     from epnet.factory import EPFactory
     from tests.faults.witness import WitnessConverter, WitnessProtocol
@@ -63,7 +63,7 @@ def main() -> None:
     assert Backoff.STABLE_SECONDS == 60.0
     Backoff.STABLE_SECONDS = STABLE_SECONDS  # type: ignore[misc]
     EPFactory.protocol = WitnessProtocol  # type: ignore[assignment]
-    epnet.router.ports.SimulatedConverter = WitnessConverter  # type: ignore[misc]
+    epnet.router.portmaker.SimulatedConverter = WitnessConverter  # type: ignore[misc]
     sys.argv[1:1] = ["-n", "--pidfile="]
     run()
 

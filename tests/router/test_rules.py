@@ -12,7 +12,8 @@ from epnet.lifecycle import Cause, Ending
 from epnet.router.decisions import Decision, Direction, TransferState
 from epnet.router.losses import Loss
 from epnet.router.policy import DevicePolicy, NetworkPolicy, Policies, RemotePolicy
-from epnet.router.ports import Port, PortMaker
+from epnet.router.portmaker import PortMaker
+from epnet.router.ports import Port
 from epnet.router.prices import firmPower
 from epnet.router.reasons import Reason
 from epnet.router.router import Router

@@ -1,0 +1,192 @@
+"""What every port has: a device, a converter, and set-points (EnergyNet §2.1).
+
+Who decides on the set-points builds on it: `epnet.router.ports.Port` carries out a router's plan,
+`epnet.router.plainport.PlainPort` the shares of a device in the middle.  A port whose device is to
+be spoken to in another way overrides `grant` and `request`.
+"""
+
+from __future__ import annotations
+
+from math import inf, isfinite
+from typing import TypeVar
+
+from epnet.consent import IsolationGuard, Transfer
+from epnet.interfaces import ILink, IPort, PortReading
+from epnet.router import speech
+from epnet.router.settings import PortSettings
+from epnet.wire import DemandParameters, StorageParameters, SupplyParameters
+
+Said = TypeVar("Said", SupplyParameters, DemandParameters, StorageParameters)
+
+
+class BasePort:
+    """One port with what its device says, what it is granted, and what is measured.
+
+    identity: the device that belongs to it.
+    settings: what its installer says of it.
+    converter: its power electronics.
+    link: the open session with its device, or None.
+    leaving: whether its session is being closed on purpose.
+    isolation: whether isolation blocks it.
+    import_w, export_w: the set-points, W; at most one of them above 0.
+    asked_w: what its device is asked to supply, W: `import_w`, or ahead of it while that rises.
+    reversing: whether its device demands to be rid of energy (M6).
+    transfer: whether a transfer is ongoing.
+    """
+
+    def __init__(self, identity: str, settings: PortSettings, converter: IPort) -> None:
+        self.identity = identity
+        self.settings = settings
+        self.converter = converter
+        self.link: ILink | None = None
+        self.leaving = False
+        self.isolation = IsolationGuard()
+        self.import_w = self.export_w = self.asked_w = 0.0
+        self.reversing = False
+        self.transfer = Transfer(settings.max_power)
+        self._closed = False
+
+    # Its device
+
+    def attach(self, link: ILink) -> None:
+        """Its device has connected.  Consent is never inherited: nothing is granted yet."""
+        self.link = link
+        self.leaving = False
+
+    def release(self) -> None:
+        """Its device is gone: no power can flow."""
+        self.link = None
+        self.isolation.interrupt()
+        self.stop()
+        self.transfer = Transfer(self.settings.max_power)
+
+    def noteIsolation(self, supply: SupplyParameters, now: float) -> None:
+        """Follow the isolation its device reports; a fault opens the contactor at once."""
+        self.isolation.note(supply, now)
+        if self.isolation.blocked:
+            self.open()
+
+    @property
+    def blocked(self) -> bool:
+        """Whether nothing may flow: an isolation fault, or its device is leaving."""
+        return self.isolation.blocked or self.leaving
+
+    @property
+    def supplies(self) -> bool:
+        """Whether its device has ever said that it supplies."""
+        return self.link is not None and self.link.latest(SupplyParameters) is not None
+
+    @property
+    def stores(self) -> bool:
+        """Whether its device is a storage."""
+        return self.link is not None and self.link.latest(StorageParameters) is not None
+
+    # What it carries
+
+    def stop(self) -> None:
+        """Carry nothing from now on."""
+        self.import_w = self.export_w = self.asked_w = 0.0
+        self.open()
+
+    def open(self) -> None:
+        """Open the contactor, once."""
+        if self._closed:
+            self._closed = False
+            self.converter.open()
+
+    @property
+    def consentExpires(self) -> float:
+        """When the consent for what flows ends, s."""
+        assert self.link is not None
+        supplies = self.import_w > 0.0 and not self.reversing
+        return self.link.consentExpires(SupplyParameters if supplies else DemandParameters)
+
+    def drive(self, now: float, until: float = inf) -> None:
+        """Hand the set-points to the converter, with their expiry, and follow the transfer."""
+        if self.link is None:
+            return
+        if self.import_w > 0.0 or self.export_w > 0.0:
+            self.converter.close()
+            self._closed = True
+        elif self.blocked:
+            self.open()
+        expires = min(self.consentExpires, until)
+        self.converter.setLimits(self.import_w, self.export_w, expires)
+        reading = self.measured()
+        allowed_w = max(self.import_w, self.asked_w) + self.export_w
+        self.transfer.update(allowed_w, reading.import_w + reading.export_w, now)
+
+    def announce(self) -> None:
+        """Tell the session whether a transfer is on."""
+        if self.link is not None:
+            self.link.setTransferring(self.transfer.ongoing)
+
+    def actuate(self, now: float, until: float = inf) -> None:
+        """Drive the converter, and tell the session whether a transfer is on."""
+        self.drive(now, until)
+        self.announce()
+
+    def measured(self) -> PortReading:
+        """What flows: by the port's meter, or as estimated from the messages without one."""
+        return self.converter.reading() or self._estimate()
+
+    def metered(self) -> PortReading | None:
+        """What the port's meter reads; None without one, or where it reads no numbers."""
+        reading = self.converter.reading()
+        if reading is None or not isfinite(reading.import_w + reading.export_w):
+            return None
+        return reading
+
+    @property
+    def estimated(self) -> bool:
+        """Whether `measured` is an estimate."""
+        return self.converter.reading() is None
+
+    def _estimate(self) -> PortReading:
+        supply = self.said(SupplyParameters)
+        import_w = 0.0
+        if supply is not None and self.import_w > 0.0:
+            import_w = max(0.0, (supply.voltage or 0.0) * (supply.current or 0.0))
+        return PortReading(self.exportVoltage(), import_w, self.export_w, estimated=True)
+
+    # What it says to its device
+
+    def grant(self, now: float) -> SupplyParameters | None:
+        """What its device may draw, sent now; None for one that never demands."""
+        if self.said(DemandParameters) is None:
+            return None
+        flowing_w = self.measured().export_w
+        return speech.grant(self.settings, self.export_w, self.exportVoltage(), flowing_w)
+
+    def request(self, now: float) -> DemandParameters | None:
+        """What its device is asked to supply, sent now; None for one that never does."""
+        supply = self.said(SupplyParameters)
+        if self.reversing:
+            voltage = self.exportVoltage()
+        elif supply is not None:
+            voltage = speech.importVoltage(self.settings, supply)
+        else:
+            return None
+        return speech.request(self.settings, self.asked_w, voltage)
+
+    def messages(self, now: float) -> list[SupplyParameters | DemandParameters]:
+        """The grant for a device that demands, the request for one that supplies; sent now."""
+        if self.link is None:
+            return []
+        return [said for said in (self.grant(now), self.request(now)) if said is not None]
+
+    def said(self, kind: type[Said]) -> Said | None:
+        """The newest message of that kind from its device, however old."""
+        message = None if self.link is None else self.link.latest(kind)
+        return message if isinstance(message, kind) else None
+
+    def exportVoltage(self) -> float:
+        """What it puts out, V."""
+        return speech.exportVoltage(self.settings, self.said(DemandParameters))
+
+    def wireVoltage(self) -> float:
+        """The voltage on its wire, as far as its device tells, V: for a simulated converter."""
+        supply = self.said(SupplyParameters)
+        if supply is not None and supply.voltage:
+            return supply.voltage
+        return self.exportVoltage()

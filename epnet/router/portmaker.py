@@ -1,0 +1,68 @@
+"""Who gets a port, and which: what installers say, brought to devices that connect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twisted.internet.interfaces import IReactorTime
+
+from epnet.errors import PeerError
+from epnet.identity import Peer
+from epnet.router.converter import SimulatedConverter
+from epnet.router.ports import Port
+from epnet.router.settings import DEFAULT_PORTS, PortSettings
+
+
+class PortRefused(PeerError):
+    """A device has no port here: it is not listed, and unlisted devices are refused."""
+
+
+class PortMaker:
+    """Makes the port of a device that connects for the first time.
+
+    clock: the one clock, for the simulated converters.
+    described: settings by identity.
+    default: for devices that are not described.  None with descriptions: they are refused; None
+        without any: they get the settings of their type.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        described: Mapping[str, PortSettings],
+        default: PortSettings | None = None,
+    ) -> None:
+        self._clock = clock
+        self.describe(described, default, refuse=False)
+
+    def describe(
+        self,
+        described: Mapping[str, PortSettings],
+        default: PortSettings | None,
+        refuse: bool = True,
+    ) -> None:
+        """Replace what installers say; `refuse`: whether devices not described are refused."""
+        self._described = dict(described)
+        self._default = default
+        self._refuses = refuse and default is None and bool(described)
+
+    def __call__(self, peer: Peer) -> Port:
+        """The port of that device.  Raises `PortRefused` if there is none for it."""
+        settings = self.settingsOf(peer)
+        converter = SimulatedConverter(self._clock, settings.max_power)
+        port = Port(peer.identity, settings, converter)
+        converter.voltage = port.wireVoltage
+        return port
+
+    def settingsOf(self, peer: Peer) -> PortSettings:
+        """What is said of the port of that device; of one that only says its name, the default.
+
+        Raises `PortRefused` if unlisted devices are refused.
+        """
+        if peer.authenticated and peer.identity in self._described:
+            return self._described[peer.identity]
+        if self._refuses:
+            raise PortRefused(f"no port is configured for {peer.identity!r}")
+        if self._default is not None:
+            return self._default
+        return DEFAULT_PORTS.get(peer.parameters.type or "", PortSettings())

@@ -1,0 +1,1 @@
+"""Routers among routers: whole streets of the real code in virtual time."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from math import fsum, isfinite
 from typing import TYPE_CHECKING, Final, TypedDict
 
 from epnet.router.provenance import wholePercents
 
 if TYPE_CHECKING:
     from epnet.router.accounts import Accounts
+    from epnet.router.ports import Port
     from epnet.router.provenance import Blend
 
 MILLIJOULES_PER_WH: Final = 3_600_000
@@ -49,8 +52,10 @@ class AccountState(BlendState):
 
 
 class NetworkState(BlendState):
-    """What everybody receives.
+    """What everybody receives, and what is exchanged with networks that are not known to be ours.
 
+    import_w, export_w: from and to the outside now, W at the ports' terminals, as metered.
+    energy_import_wh, energy_export_wh: the same, ever; they never fall while those ports stay.
     self_consumption: the part of local energy that stays in the network, 0 to 1; null without any.
     local: the part of what is received that is from local sources, 0 to 1.
     carbon_in_g, carbon_out_g: with energy that came in and that was used, since the start, g CO2eq.
@@ -58,6 +63,10 @@ class NetworkState(BlendState):
     energy_lost_wh: lost in conversion and in storage since the router began.
     """
 
+    import_w: float
+    export_w: float
+    energy_import_wh: float
+    energy_export_wh: float
     currency: str | None
     self_consumption: float | None
     local: float | None
@@ -102,10 +111,17 @@ def accountState(accounts: Accounts, identity: str) -> AccountState:
     }
 
 
-def networkState(accounts: Accounts) -> NetworkState:
+def networkState(accounts: Accounts, ports: Iterable[Port]) -> NetworkState:
     """The network as a whole."""
     network, books = accounts.network, accounts.books
+    outside = [port for port in ports if accounts.isAbroad(port)]
+    readings = [port.measured() for port in outside]
+    records = [accounts.shown(port.identity) for port in outside]
     return {
+        "import_w": _watts(each.import_w for each in readings),
+        "export_w": _watts(each.export_w for each in readings),
+        "energy_import_wh": _wattHours(sum(each.imported for each in records)),
+        "energy_export_wh": _wattHours(sum(each.exported for each in records)),
         "currency": accounts.reckoning,
         "self_consumption": accounts.selfConsumption,
         "local": None if network is None else round(network.local, 6),
@@ -134,6 +150,11 @@ def _blendState(blend: Blend | None) -> BlendState:
         "price": None if blend.price is None else round(blend.price, 4),
         "carbon_g_kwh": round(blend.carbon, 1),
     }
+
+
+def _watts(powers: Iterable[float]) -> float:
+    """Their sum; a meter that gives no number counts as nothing."""
+    return round(fsum(power for power in powers if isfinite(power)), 3)
 
 
 def _wattHours(millijoules: int) -> float:

@@ -1,17 +1,19 @@
-"""What has happened lately: the last lines of our own log, for the page and the event stream."""
+"""What has happened lately, for the page and the event stream: lines of our own log, and decisions.
+
+Of each kind so many entries are kept: a busy day of one does not push the others out.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Final, TypedDict
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
 KEPT: Final = 200
-"""Entries that are kept."""
+"""Entries of each kind that are kept."""
 LONGEST: Final = 300
 """Characters of an entry's text that are kept."""
 
@@ -29,13 +31,17 @@ class Entry(TypedDict):
     number: rises by one from entry to entry.
     time: when, ISO 8601 in UTC.
     level: info, warning or error.
+    kind: log, session (it began, ended, or was refused), or decision.
+    device: whom it is about; null where it is about no device.
     security: whether it is about whom to trust, or who changed something.
-    text: what happened.
+    text: what happened; of a decision, what the device gives or gets, and why.
     """
 
     number: int
     time: str
     level: str
+    kind: str
+    device: str | None
     security: bool
     text: str
 
@@ -46,10 +52,13 @@ class Journal:
 
     Lines of the log are rare by design, so each is put into words at once: what it is about may
     have changed or gone when somebody looks.
+
+    us: whose sessions are told; those of devices in the same process are not.  None: everybody's.
     """
 
-    def __init__(self) -> None:
-        self._entries: deque[Entry] = deque(maxlen=KEPT)
+    def __init__(self, us: str | None = None) -> None:
+        self._us = us
+        self._entries: dict[str, deque[Entry]] = {}
         self._count = 0
 
     def __call__(self, event: LogEvent) -> None:
@@ -57,14 +66,39 @@ class Journal:
         level = LEVELS.get(event.get("log_level"))
         if level is None or not str(event.get("log_namespace", "")).startswith("epnet."):
             return
+        if self._us is not None and event.get("us", self._us) != self._us:
+            return
+        device = event.get("identity", event.get("device"))
+        self.note(
+            datetime.fromtimestamp(event["log_time"], UTC),
+            formatEvent(event),
+            level=level,
+            kind="session" if "event" in event else "log",
+            device=device if isinstance(device, str) else None,
+            security=bool(event.get("security", False)),
+        )
+
+    def note(
+        self,
+        time: datetime,
+        text: str,
+        *,
+        kind: str,
+        level: str = "info",
+        device: str | None = None,
+        security: bool = False,
+    ) -> None:
+        """Keep an entry; see `Entry`."""
         self._count += 1
-        self._entries.append(
+        self._entries.setdefault(kind, deque(maxlen=KEPT)).append(
             {
                 "number": self._count,
-                "time": _timeText(event["log_time"]),
+                "time": time.astimezone(UTC).isoformat(timespec="milliseconds"),
                 "level": level,
-                "security": bool(event.get("security", False)),
-                "text": formatEvent(event)[:LONGEST],
+                "kind": kind,
+                "device": device,
+                "security": security,
+                "text": text[:LONGEST],
             }
         )
 
@@ -75,9 +109,9 @@ class Journal:
 
     def since(self, number: int) -> list[Entry]:
         """The entries after that number that are still kept, oldest first."""
-        fresh = min(self._count - number, len(self._entries))
-        return list(islice(self._entries, len(self._entries) - fresh, None))
-
-
-def _timeText(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+        if number >= self._count:
+            return []
+        kept = (entry for entries in self._entries.values() for entry in entries)
+        return sorted(
+            (entry for entry in kept if entry["number"] > number), key=lambda entry: entry["number"]
+        )

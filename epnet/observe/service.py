@@ -26,6 +26,7 @@ from epnet.observe.export import HistoryReader
 from epnet.observe.history import Recorder
 from epnet.observe.journal import Journal
 from epnet.observe.resources import CountedFactory
+from epnet.observe.rulings import Rulings
 from epnet.observe.snapshot import Snapshots
 from epnet.observe.sqlite import SqliteStore
 from epnet.observe.web import makeSite
@@ -89,7 +90,8 @@ class Observers(MultiService):
         stateDir: Path,
     ) -> None:
         super().__init__()
-        self.journal = Journal()
+        self.journal = Journal(router.parameters.identity)
+        Rulings(router, self.journal, reactor).setServiceParent(self)
         self._reader: HistoryReader | None = None
         snapshots = Snapshots(router, connections, reactor)
         if history.url:

@@ -24,6 +24,7 @@ from epnet.observe.accounting import (
     networkState,
 )
 from epnet.observe.history import HistoryState
+from epnet.router.reasons import Reason
 from epnet.wire import DemandParameters, Message, StorageParameters, SupplyParameters
 from epnet.wire.jsonform import fieldsOf
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from epnet.router.allocation import Allocation
     from epnet.router.ports import Port
     from epnet.router.router import Router
+    from epnet.router.terms import Setpoint
 
 FRESH_SECONDS: Final = 0.25
 """How long a snapshot serves everybody who looks."""
@@ -80,7 +82,20 @@ class SessionState(TypedDict):
     provider: str | None
 
 
-class DeviceState(AccountState):
+class WhyState(TypedDict):
+    """What set a port's set-point.
+
+    why, reason, more: in words, and by its name in `epnet.router.reasons`; and what would have to
+        change for more.  Of an idle port that can do both, the latter two are those of what it
+        might get.  They are null before the first decision.
+    """
+
+    why: str
+    reason: str | None
+    more: str | None
+
+
+class DeviceState(AccountState, WhyState):
     """A port and the device that belongs to it, with its account.
 
     name, type: as the device last said; null where it never has.
@@ -89,7 +104,6 @@ class DeviceState(AccountState):
     supply, demand, storage: its newest messages, however old; null where it never sent one.
     granted_w: the set-point of the direction in use, W.
     import_w, export_w: what flows, W; by the port's meter, or an estimate where `estimated`.
-    why: what set the set-point, in words.
     """
 
     identity: str
@@ -107,7 +121,6 @@ class DeviceState(AccountState):
     import_w: float | None
     export_w: float | None
     estimated: bool
-    why: str
 
 
 class Totals(TypedDict):
@@ -210,7 +223,7 @@ def snapshot(router: Router, connections: Connections, uptime_s: float, time: da
             "decisions": router.decisions,
             "deciding_s": router.decidingSeconds,
         },
-        "network": networkState(router.accounts),
+        "network": networkState(router.accounts, router.ports.values()),
         "metering": meteringState(router.accounts),
         "history": None,
     }
@@ -280,7 +293,7 @@ def _deviceState(port: Port, protocol: EPProtocol | None, router: Router) -> Dev
         "import_w": _watts(measured.import_w),
         "export_w": _watts(measured.export_w),
         "estimated": port.estimated,
-        "why": _why(port, router.allocation),
+        **_why(port, router.allocation),
         **accountState(router.accounts, port.identity),
     }
 
@@ -320,26 +333,36 @@ def _latest(port: Port, kind: type[Message]) -> Fields | None:
     return fieldsOf(message) if message is not None else None
 
 
-def _why(port: Port, allocation: Allocation) -> str:
-    """What set the port's set-point, in words; for an idle port what rules in each direction."""
+def _why(port: Port, allocation: Allocation) -> WhyState:
+    """What set the port's set-point; for an idle port what rules in each direction."""
     if port.link is None:
-        return "not connected"
+        return _because(Reason.ABSENT)
     if port.leaving:
-        return "it is leaving: nothing may flow"
+        return _because(Reason.LEAVING)
     if port.blocked:
-        return "isolation fault: nothing may flow until it has been clean for a minute"
+        return _because(Reason.ISOLATION)
     source, sink = allocation.sources.get(port.identity), allocation.sinks.get(port.identity)
     if source is None or sink is None:
-        return "just connected: not decided yet"
+        return {"why": "just connected: not decided yet", "reason": None, "more": None}
     offers = port.link.latest(SupplyParameters) is not None
     wants = port.link.latest(DemandParameters) is not None
     if port.import_w > 0.0 or (offers and not wants):
-        return source.text
+        return _ruled(source)
     if port.export_w > 0.0 or (wants and not offers):
-        return sink.text
+        return _ruled(sink)
     if offers and wants:
-        return f"gives nothing: {source.text}; gets nothing: {sink.text}"
-    return "it neither offers nor wants power"
+        text = f"gives nothing: {source.text}; gets nothing: {sink.text}"
+        return {**_ruled(sink), "why": text}
+    return {"why": "it neither offers nor wants power", "reason": None, "more": None}
+
+
+def _because(reason: Reason) -> WhyState:
+    return {"why": reason.text, "reason": reason.name.lower(), "more": reason.more}
+
+
+def _ruled(setpoint: Setpoint) -> WhyState:
+    name = setpoint.reason.name.lower()
+    return {"why": setpoint.text, "reason": name, "more": setpoint.more}
 
 
 def _sum(powers: Iterable[float | None]) -> float:

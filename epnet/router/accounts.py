@@ -152,7 +152,7 @@ class Accounts:
         for port in ports:
             account = self.byPort[port.identity]
             account.flowed = None
-            account.listen(port, self._isAbroad(port), time, self.books)
+            account.listen(port, self.isAbroad(port), time, self.books)
             imported, exported = account.settle()
             if imported:
                 given.append(_Flow(port, account, imported))
@@ -215,7 +215,7 @@ class Accounts:
                 account.tank.put(flow.joules, blend)
             else:
                 self.books.went(flow.joules, blend)
-            if self._isAbroad(flow.port):
+            if self.isAbroad(flow.port):
                 account.flowed = abroad
                 outside += flow.joules
         if blend.local > 0.0:
@@ -229,7 +229,7 @@ class Accounts:
             prices = self._forecast(blend.price, time)
             mix, mixAbroad = _shares(blend), _shares(blend.abroad())
         for port in ports:
-            port.mix = mixAbroad if self._isAbroad(port) else mix
+            port.mix = mixAbroad if self.isAbroad(port) else mix
             port.prices = prices
 
     def _forecast(self, price: float | None, time: datetime) -> tuple[Price, ...] | None:
@@ -257,7 +257,7 @@ class Accounts:
             return attrs.evolve(blend, cost=0.0, unpriced=1.0)
         return blend
 
-    def _isAbroad(self, port: Port) -> bool:
+    def isAbroad(self, port: Port) -> bool:
         """Whether a port leads to a network not known to be ours: the grid, others' routers.
 
         Tenants count only as far as a certificate vouches for them.

@@ -123,6 +123,11 @@ class Setpoint(NamedTuple):
         """The reason in plain words."""
         return self.reason.text.format(limit=self.limit, by=self.by)
 
+    @property
+    def more(self) -> str:
+        """What would have to change for more."""
+        return self.reason.more.format(limit=self.limit, by=self.by)
+
 
 NOTHING: Final = Setpoint("", 0.0, Reason.REQUEST, 0.0)
 """The set-point of whoever could have none."""

@@ -39,9 +39,14 @@ class AccountStateTests(SynchronousTestCase):
         self.assertEqual(battery["stored_wh"], {"LocalSolar": 5.0})
 
     def test_theNetworkShowsWhatStaysInIt(self) -> None:
-        network = networkState(self.accounts)
+        network = networkState(self.accounts, self.plant.ports.values())
         self.assertEqual((network["self_consumption"], network["local"]), (0.5, 1.0))
         self.assertEqual((network["carbon_in_g"], network["carbon_out_g"]), (0.4, 0.2))
+
+    def test_theNetworkShowsWhatIsExchangedWithTheOutside(self) -> None:
+        network = networkState(self.accounts, self.plant.ports.values())
+        self.assertEqual((network["import_w"], network["export_w"]), (0.0, 1800.0))
+        self.assertEqual((network["energy_import_wh"], network["energy_export_wh"]), (0.0, 5.0))
 
     def test_aPortThatNothingWentThroughIsNull(self) -> None:
         state = accountState(self.accounts, "nobody")

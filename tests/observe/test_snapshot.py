@@ -166,6 +166,9 @@ class WhyTests(SnapshotTestCase):
     def test_aNewDeviceIsNotDecidedYet(self) -> None:
         self.house.plugIn("solar", "solar")
         self.assertEqual(self.why("solar"), "just connected: not decided yet")
+        self.assertEqual(
+            (self.device("solar")["reason"], self.device("solar")["more"]), (None, None)
+        )
 
     def test_aDeviceThatSaysNothingHasNoPart(self) -> None:
         self.house.plugIn("solar", "solar")
@@ -181,11 +184,17 @@ class WhyTests(SnapshotTestCase):
         hear(self.house.plugIn("car", "vehicle"), WISH)
         self.house.router.allocate()
         self.assertEqual(self.why("car"), self.house.router.allocation.sinks["car"].text)
+        self.assertEqual(self.device("car")["reason"], "supply")
+        self.assertEqual(self.device("car")["more"], "more supply, or a higher class or weight")
 
     def test_anIdleBatteryIsToldBothWays(self) -> None:
         hear(self.house.plugIn("battery", "battery"), SUN, WISH)
         self.house.router.allocate()
         decision = self.house.router.allocation
+        sink = decision.sinks["battery"]
+        battery = self.device("battery")
+        self.assertEqual(battery["reason"], sink.reason.name.lower())
+        self.assertEqual(battery["more"], sink.more)
         self.assertEqual(
             self.why("battery"),
             f"gives nothing: {decision.sources['battery'].text}; "

@@ -96,6 +96,8 @@ class EventTests(StreamTestCase):
                     "number": 1,
                     "time": "1970-01-01T00:00:00.000+00:00",
                     "level": "warning",
+                    "kind": "log",
+                    "device": None,
                     "security": False,
                     "text": "before",
                 }
@@ -145,23 +147,3 @@ class StalledTests(StreamTestCase):
         self.assertFalse(slow.transport.aborted)
         self.house.clock.pump([1] * 2)
         self.assertTrue(slow.transport.aborted)
-
-
-class JournalTests(StreamTestCase):
-    def test_onlyOursAndOnlyWhatIsWorthIt(self) -> None:
-        event = {"log_level": LogLevel.info, "log_time": 0.0, "log_format": "x"}
-        self.house.journal({**event, "log_namespace": "twisted.web"})
-        self.house.journal({**event, "log_namespace": "epnet.x", "log_level": LogLevel.debug})
-        self.house.journal({**event})
-        self.assertEqual(self.house.journal.newest, 0)
-
-    def test_itIsBounded(self) -> None:
-        for number in range(500):
-            self.say(f"{number} " + "x" * 1000)
-        entries = self.house.journal.since(0)
-        self.assertEqual(
-            (len(entries), entries[0]["number"], entries[-1]["number"]), (200, 301, 500)
-        )
-        self.assertEqual({len(entry["text"]) for entry in entries}, {300})
-        self.assertEqual(len(self.house.journal.since(499)), 1)
-        self.assertEqual(self.house.journal.since(500), [])

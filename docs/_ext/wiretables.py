@@ -78,7 +78,7 @@ def messageTable(cls: type[Message]) -> Iterator[str]:
             row.description + (" (required)" if row.required else ""),
             "yes" if row.consent else "",
         )
-        for row in cls.fields
+        for row in cls.table()
     ]
     if rows:
         heads = ("Id", "Field", "Value type", "Unit", "Description", "Voids consent")

@@ -224,13 +224,15 @@ class Accounts:
     def _publish(self, ports: Collection[Port], time: datetime) -> None:
         """Let the router's Supplies say what is received."""
         blend = self.network
-        prices = mix = mixAbroad = None
+        prices = mix = mixAbroad = carbon = None
         if blend is not None:
             prices = self._forecast(blend.price, time)
             mix, mixAbroad = _shares(blend), _shares(blend.abroad())
+            carbon = round(blend.carbon, 3)
         for port in ports:
             port.mix = mixAbroad if self.isAbroad(port) else mix
             port.prices = prices
+            port.carbon = carbon if port.settings.side == "C" else None
 
     def _forecast(self, price: float | None, time: datetime) -> tuple[Price, ...] | None:
         """The price as a forecast of one, the same as before while it does not change."""

@@ -23,7 +23,7 @@ from epnet.router.provenance import (
     priceAt,
 )
 from epnet.router.terms import MOST
-from epnet.wire import Source, StorageParameters, SupplyParameters
+from epnet.wire import CARBON, Source, StorageParameters, SupplyParameters
 from epnet.wire.values import Price
 
 if TYPE_CHECKING:
@@ -177,7 +177,8 @@ class Account:
         if isinstance(supply, SupplyParameters):
             default = LOCAL_TYPES.get(port.peer.parameters.type or "", UNKNOWN)
             source = claimed(supply.power_mix) or (UNKNOWN if abroad else default)
-            self.source = source.abroad() if abroad else source
+            carbon = supply.extensions.get(CARBON.name) if port.settings.side == "C" else None
+            self.source = (source.abroad() if abroad else source).emitting(carbon)
             self.price = priceAt(supply.energy_prices, time)
 
     def _follow(self, storage: StorageParameters, books: Books) -> None:

@@ -35,7 +35,7 @@ from epnet.router.supervision import (
 )
 from epnet.router.terms import Sink, Source
 from epnet.router.transfers import Facts, following
-from epnet.wire import DemandParameters, Message, StorageParameters, SupplyParameters
+from epnet.wire import CARBON, DemandParameters, Message, StorageParameters, SupplyParameters
 from epnet.wire.values import Mix, Price
 
 STORAGE_SECONDS: Final = 3.0
@@ -48,7 +48,8 @@ class Port(BasePort):
     peer: its device as it last presented itself, or None where it never has.
     refused: whether its session is being closed because it has no port.
     imports, exports: the bounds of this moment, each with its name.
-    mix, prices: what its device is told of the power that it receives, or None.
+    mix, prices, carbon: what its device is told of the power that it receives, or None; of its
+        carbon, g CO2eq/kWh, only other routers are told.
     states: of the transfer in each direction.
     history: the newest decision of each direction, and the last changes.
     place: the port as a plan sees it.
@@ -62,6 +63,7 @@ class Port(BasePort):
         self.imports = self.exports = bounds.ABSENT
         self.mix: Mix | None = None
         self.prices: tuple[Price, ...] | None = None
+        self.carbon: float | None = None
         self.states = dict.fromkeys(Direction, TransferState.IDLE)
         self.history = History()
         self.forecast = Forecast()
@@ -337,7 +339,12 @@ class Port(BasePort):
         if grant is None:
             return None
         self._draw.sent(now)
-        return grant.replace(power_mix=self.mix, energy_prices=self.prices)
+        return self.telling(grant)
+
+    def telling(self, supply: SupplyParameters) -> SupplyParameters:
+        """A Supply with what travels with the power."""
+        carbon = {} if self.carbon is None else {CARBON.name: self.carbon}
+        return supply.replace(power_mix=self.mix, energy_prices=self.prices, extensions=carbon)
 
     def request(self, now: float) -> DemandParameters | None:
         """What its device is asked to supply."""

@@ -16,7 +16,8 @@ The rules
 4. What was measured rules.  A device's own word on its content counts where nothing was measured:
    for what it holds when it is first seen, and for what it holds beyond what flowed in here.
    Without its word that is Unknown.
-5. Local sources lose the word *Local* when they leave for a network that is not ours.
+5. Local sources lose the word *Local* when they leave for a network that is not ours.  Their
+   carbon stays what it was: one router tells the other, for a mix in whole percents cannot say it.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ JOULES_PER_KWH: Final = 3_600_000.0
 
 LEAST: Final = 1e-3
 """The least energy that carries what is lost with the rest of it, J: what a meter can tell."""
+
+MOST_CARBON: Final = 1e5
+"""Beyond any real carbon intensity, however much was lost on the way, g CO2eq/kWh."""
 
 _LOCAL: Final = {Source.LOCAL_WIND: Source.WIND, Source.LOCAL_SOLAR: Source.SOLAR}
 
@@ -71,6 +75,12 @@ class Blend:
         """The blend of what was received, above 0, when so much was given to that end."""
         factor = given / received
         return attrs.evolve(self, carbon=self.carbon * factor, cost=self.cost * factor)
+
+    def emitting(self, carbon: float | None) -> Blend:
+        """The same with the carbon that another router tells, g CO2eq/kWh, if that can be."""
+        if carbon is None or not 0.0 <= carbon <= MOST_CARBON:
+            return self
+        return attrs.evolve(self, carbon=float(carbon))
 
     def abroad(self) -> Blend:
         """The same in a network that is not ours: nothing in it is local (rule 5)."""

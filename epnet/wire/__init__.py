@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from epnet.wire.codec import Decoded, decode, decodeFrame, encode, encodePayload
 from epnet.wire.diagnostics import Code, Diagnostic, Severity
+from epnet.wire.extensions import CARBON
 from epnet.wire.frames import Frame, FrameReader, Gap, encodeFrame
 from epnet.wire.kinds import InvalidValue
 from epnet.wire.messages import (
@@ -35,6 +36,7 @@ from epnet.wire.schema import Field, Message, field, message
 from epnet.wire.values import Bounds, Isolation, IsolationState, Mix, Price, Source
 
 __all__ = [
+    "CARBON",
     "Bounds",
     "Code",
     "Decoded",

@@ -160,7 +160,10 @@ class FieldTests(ExtensionCase):
     def test_M5_localValuesAreChecked(self) -> None:
         for extensions, text in (
             ({"cable_temperature": "hot"}, "SupplyParameters.cable_temperature: 'hot'"),
-            ({"voltage": 5}, "name of a registered extension field (cable_temperature)"),
+            (
+                {"voltage": 5},
+                "name of a registered extension field (cable_temperature, ",
+            ),
             ([5], "SupplyParameters.extensions: [5]"),
         ):
             error = self.assertRaises(UsageError, SupplyParameters, extensions=extensions)

@@ -66,7 +66,7 @@ class TableTests(SynchronousTestCase):
                 "Car (car)     D DC  3.00 kW out  3.00 kW out  62.5 %  "
                 "its own request or limit, 3000 W",
                 "Roof (solar)  D DC  3.00 kW in   3.00 kW in           "
-                "its share of what is needed at its price, 0",
+                "its share of what is needed of local production",
             ],
         )
         self.assertEqual({len(line) for line in table(state["devices"], 30)}, {30})
@@ -146,7 +146,9 @@ class ExplainTests(SiteTestCase):
         self.house.router.limit("car", 1000, 1e9)
         lines = list(explain.explained(self.port("car")))
         change = lines[lines.index("The last changes:") + 1]
-        self.assertRegex(change, r"  \d\d:\d\d:\d\d  draw 3.00 kW -> 1.00 kW: ")
+        self.assertRegex(
+            change, r"  \d\d:\d\d:\d\d {13}draw 3.00 kW -> 1.00 kW: limited by the operator"
+        )
 
     def test_whichDevice(self) -> None:
         devices = self.ask("/api/v1/decisions").json()["devices"]

@@ -53,13 +53,7 @@ def explained(port: Mapping[str, Any]) -> Iterator[str]:
     if port["changes"]:
         yield ""
         yield "The last changes:"
-    for change in reversed(port["changes"]):
-        after = change["after"]
-        before = "" if change["before_w"] is None else f"{watts(change['before_w'])} -> "
-        yield (
-            f"  {_clock(after['time'])}  {_verb(after)} {before}{watts(after['power_w'])}: "
-            f"{plain(after['text'])}"
-        )
+    yield from map(_changed, reversed(port["changes"]))
 
 
 def _decided(decision: Mapping[str, Any]) -> Iterator[str]:
@@ -70,6 +64,14 @@ def _decided(decision: Mapping[str, Any]) -> Iterator[str]:
     yield f"  Why:       {plain(decision['text'])}."
     yield f"  For more:  {plain(decision['more'])}."
     yield f"  At most:   {watts(decision['bound_w'])}, by device, port, cable and policies."
+
+
+def _changed(change: Mapping[str, Any]) -> str:
+    after, since, until = change["after"], _clock(change["since"]), _clock(change["until"])
+    before, power = change["before_w"], watts(after["power_w"])
+    way = power if watts(before) == power else f"{watts(before)} -> {power}"
+    when = since if until == since else f"{since} - {until}"
+    return f"  {when:19}  {_verb(after)} {way}: {plain(change['cause'])}"
 
 
 def _verb(decision: Mapping[str, Any]) -> str:

@@ -58,10 +58,17 @@ class DecisionState(TypedDict):
 
 
 class ChangeState(TypedDict):
-    """A change of a set-point: from `before_w` (null at first) to the decision `after`."""
+    """A change of a set-point: from `before_w` to the decision `after`.
 
-    before_w: float | None
+    cause: the bound or rule that set where it went.
+    since, until: when it began and last moved, ISO 8601 in UTC.
+    """
+
+    before_w: float
     after: DecisionState
+    cause: str
+    since: str
+    until: str
 
 
 class PortDecisions(TypedDict):
@@ -189,18 +196,21 @@ class Api:
     def _decided(self, port: Port) -> PortDecisions:
         now, time = self._clock.seconds(), self._snapshots.timeOfDay()
 
+        def dated(when: float) -> str:
+            moment = time - timedelta(seconds=now - when)
+            return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
         def told(decision: Decision) -> DecisionState:
-            since = time - timedelta(seconds=now - decision.since)
             return {
-                "time": since.astimezone(UTC).isoformat(timespec="milliseconds"),
+                "time": dated(decision.since),
                 "direction": decision.direction.value,
                 "state": decision.state.value,
                 "power_w": round(decision.power_w, 3),
                 "target_w": round(decision.target_w, 3),
                 "bound_w": round(decision.bound_w, 3),
-                "reason": decision.reason.name.lower(),
-                "text": decision.text,
-                "more": decision.more,
+                "reason": decision.ruling.reason.name.lower(),
+                "text": decision.ruling.text,
+                "more": decision.ruling.more,
             }
 
         parameters = port.peer.parameters if port.peer is not None else None
@@ -211,8 +221,11 @@ class Api:
             "decisions": [told(decision) for decision in port.decisions.values()],
             "changes": [
                 {
-                    "before_w": None if change.before is None else round(change.before.power_w, 3),
+                    "before_w": round(change.before_w, 3),
                     "after": told(change.after),
+                    "cause": change.after.cause.text,
+                    "since": dated(change.since),
+                    "until": dated(change.until),
                 }
                 for change in port.changes
             ],

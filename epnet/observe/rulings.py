@@ -28,7 +28,14 @@ HOLD_LOOKS: Final = 3
 """How often in a row it has to be seen before it is told."""
 
 MOMENTARY: Final = frozenset(
-    {Reason.RAMP, Reason.UNCONFIRMED, Reason.OLD_GRANTS, Reason.DEAD_BAND, Reason.REVERSAL}
+    {
+        Reason.RAMP,
+        Reason.UNCONFIRMED,
+        Reason.OLD_GRANTS,
+        Reason.DEAD_BAND,
+        Reason.STANDS_IN,
+        Reason.REVERSAL,
+    }
 )
 """What ends by itself within seconds."""
 
@@ -54,7 +61,7 @@ class _Watched:
 
     def settled(self, decision: Decision) -> bool:
         """Whether another ruling than the one told has held long enough; it counts as told now."""
-        ruling = _Ruling(decision.reason, decision.by, decision.power_w > 0.0)
+        ruling = _Ruling(decision.ruling.reason, decision.ruling.by, decision.power_w > 0.0)
         self._seen = self._seen + 1 if ruling == self._coming else 1
         self._coming = ruling
         if ruling == self.told or self._seen < HOLD_LOOKS:
@@ -102,7 +109,7 @@ class Rulings(Service):
             for direction, decision in port.decisions.items():
                 key = identity, direction
                 watched[key] = self._watched.get(key) or _Watched()
-                if decision.reason not in MOMENTARY and watched[key].settled(decision):
+                if decision.ruling.reason not in MOMENTARY and watched[key].settled(decision):
                     text = _inWords(decision)
                     self._journal.note(self._timeOfDay(), text, kind="decision", device=identity)
         self._watched = watched
@@ -111,4 +118,4 @@ class Rulings(Service):
 def _inWords(decision: Decision) -> str:
     verb = "gives" if decision.direction is Direction.IMPORT else "gets"
     power = f"{decision.power_w:.0f} W" if decision.power_w > 0.0 else "nothing"
-    return f"{verb} {power}: {decision.text}"
+    return f"{verb} {power}: {decision.ruling.text}"

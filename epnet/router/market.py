@@ -77,6 +77,7 @@ class Market:
     def _price(self, port: Port, forecast: float | None, anyKnown: bool) -> None:
         settings, place, tier = port.settings, port.place, port.tier
         known = settings.price if settings.price is not None else forecast
+        port.rank = "" if known is not None else tier.words
         price = asking(known, tier, anyKnown)
         stored = tier is Tier.STORAGE
         ask = atBus(price, settings.loss, stored) if known is not None else price

@@ -45,7 +45,9 @@ class Offer:
             return Setpoint(source.identity, power, Reason.SHARE, source.price)
         if self.bound is not None:
             return Setpoint(source.identity, power, Reason.GROUP, self.bound.cap, self.bound.name)
-        reason = Reason.PEAK if usable < source.max_w else Reason.OFFER
+        if usable >= source.max_w:
+            return Setpoint(source.identity, power, Reason.OFFER, usable)
+        reason = Reason.PEAK if usable >= source.loss.peak else Reason.UNCONFIRMED
         return Setpoint(source.identity, power, reason, usable)
 
 

@@ -356,7 +356,6 @@ def _step(
     name = place.source.identity
     goal, deliver = goals[name].power_w, delivered[name]
     approach = place.importing.seeing(goal, now)
-    why = deliver
     asked = goal
     if goal > place.asked_w:
         if approach.isHeld(place.asked_w, goal, place.range_w, now):
@@ -366,10 +365,13 @@ def _step(
             reason = Reason.RAMP
     else:
         reason = Reason.UNCONFIRMED
-    if deliver.power_w < goal - NEAR:
+    why = target.sources[name]
+    if deliver.power_w > why.power_w + NEAR:
+        why = _because(deliver, Reason.STANDS_IN, why.power_w)
+    elif deliver.power_w < min(goal, place.import_w) - NEAR:
+        why = deliver
+    elif deliver.power_w < goal - NEAR:
         why = _because(deliver, reason if asked < goal else Reason.UNCONFIRMED, goal)
-    elif deliver.power_w <= target.sources[name].power_w + NEAR:
-        why = target.sources[name]
     return Step(
         deliver.power_w,
         rise.power,

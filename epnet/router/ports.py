@@ -50,6 +50,7 @@ class Port(BasePort):
     imports, exports: the bounds of this moment, each with its name.
     mix, prices, carbon: what its device is told of the power that it receives, or None; of its
         carbon, g CO2eq/kWh, only other routers are told.
+    rank: what places it among the sources where it has no price, in words.
     states: of the transfer in each direction.
     history: the newest decision of each direction, and the last changes.
     place: the port as a plan sees it.
@@ -64,6 +65,7 @@ class Port(BasePort):
         self.mix: Mix | None = None
         self.prices: tuple[Price, ...] | None = None
         self.carbon: float | None = None
+        self.rank = ""
         self.states = dict.fromkeys(Direction, TransferState.IDLE)
         self.history = History()
         self.forecast = Forecast()

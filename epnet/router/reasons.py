@@ -1,12 +1,13 @@
 """Every bound and rule that can set a set-point, in plain words.
 
 Each has two sentences: what ruled, and what would have to change for more.  Their fields are those
-of a `Setpoint` or `Decision`: `limit`, the number that ruled, and `by`, who or what it belongs to.
+of a `Ruling`: `limit`, the number that ruled, and `by`, who or what it belongs to.
 """
 
 from __future__ import annotations
 
 import enum
+from typing import NamedTuple
 
 
 class Reason(enum.Enum):
@@ -18,11 +19,11 @@ class Reason(enum.Enum):
 
     # What the device says
     REQUEST = (
-        "its own request or limit, {limit:.6g} W",
+        "its own request or limit, {limit:.0f} W",
         "the device has to ask for more, or bear more",
     )
     OFFER = (
-        "all that it offers, {limit:.6g} W",
+        "all that it offers, {limit:.0f} W",
         "the device has to offer more",
     )
     SILENT = (
@@ -37,26 +38,26 @@ class Reason(enum.Enum):
     # What the installer and the operator say
     PORT = (
         "limited by port {by}",
-        "a port that carries more than {limit:.6g} W",
+        "a port that carries more than {limit:.0f} W",
     )
     CABLE = (
         "limited by cable {by}",
-        "a cable that carries more than {limit:.6g} W at this voltage",
+        "a cable that carries more than {limit:.0f} W at this voltage",
     )
     DIRECTION = (
         "the port passes power only for {by}",
         "a port for both directions",
     )
     DERATING = (
-        "derated to {by} of its port, {limit:.6g} W",
+        "derated to {by} of its port, {limit:.0f} W",
         "a higher derating in the device's policy",
     )
     POLICY = (
-        "limited by {by}, {limit:.6g} W",
+        "limited by {by}, {limit:.0f} W",
         "a higher limit in {by}",
     )
     OPERATOR = (
-        "limited by the operator to {limit:.6g} W",
+        "limited by the operator to {limit:.0f} W",
         "the operator has to lift the limit, or it has to expire",
     )
     CHARGE = (
@@ -74,11 +75,11 @@ class Reason(enum.Enum):
 
     # What the fill says
     MINIMUM = (
-        "its minimum does not fit: {limit:.6g} W left under {by}",
+        "its minimum does not fit: {limit:.0f} W left under {by}",
         "more room under {by}, or a lower minimum",
     )
     GROUP = (
-        "group {by} has no more than {limit:.6g} W for its members",
+        "group {by} has no more than {limit:.0f} W for its members",
         "a higher cap of group {by}, or less for its other members",
     )
     BID = (
@@ -86,46 +87,50 @@ class Reason(enum.Enum):
         "a higher bid, or more power at a lower price",
     )
     OWN_PRICE = (
-        "it offers power at {limit:.6g} itself, and buys only what is cheaper and left over",
+        "it offers power itself, and buys only what is cheaper than its own and left over",
         "more power that is cheaper than its own",
     )
     SUPPLY = (
-        "short of supply: class {by} lacks {limit:.6g} W",
+        "short of supply: class {by} lacks {limit:.0f} W",
         "more supply, or a higher class or weight",
     )
     RESERVE = (
-        "reserve for the largest source, {by}: {limit:.6g} W stay free",
+        "reserve for the largest source, {by}: {limit:.0f} W stay free",
         "more supply from other sources, or a smaller reserve",
     )
     PEAK = (
-        "above {limit:.6g} W its losses would grow faster than its power",
+        "above {limit:.0f} W its losses would grow faster than its power",
         "a converter with smaller losses",
     )
     SHARE = (
-        "its share of what is needed at its price, {limit:.6g}",
+        "its share of what is needed of {price}",
         "more demand, or a lower price",
     )
     SPARE = (
-        "not needed: what is cheaper than its price, {limit:.6g}, is enough",
+        "not needed: what comes before {price} is enough",
         "more demand, or a lower price",
     )
 
     # What time says
     RAMP = (
-        "rising to {limit:.6g} W",
+        "rising to {limit:.0f} W",
         "a moment, or a steeper ramp",
     )
     UNCONFIRMED = (
-        "waits until the sources have confirmed {limit:.6g} W",
-        "a moment: the sources have to answer the request",
+        "rising to {limit:.0f} W as supply is confirmed",
+        "a moment: who supplies has to answer the request",
     )
     OLD_GRANTS = (
         "waits until others draw no more than they may",
         "a moment: the others' meters have to fall, or 500 ms have to pass",
     )
+    STANDS_IN = (
+        "stands in for cheaper sources that have not confirmed yet what is asked of them",
+        "more demand, or a lower price",
+    )
     DEAD_BAND = (
-        "the change to {limit:.6g} W is too small while it moves",
-        "a moment without change, or a larger one",
+        "nearly at {limit:.0f} W, which still moves: it follows in larger steps",
+        "a moment: it follows once that stands still, or has moved further",
     )
     REVERSAL = (
         "waits 2 s before its direction reverses",
@@ -151,3 +156,26 @@ class Reason(enum.Enum):
     def __init__(self, text: str, more: str) -> None:
         self.text = text
         self.more = more
+
+
+class Ruling(NamedTuple):
+    """What ruled: a reason, its number (W, a price, %, s), and whose it is."""
+
+    reason: Reason
+    limit: float
+    by: str = ""
+
+    @property
+    def text(self) -> str:
+        """What ruled, in plain words."""
+        return self._said(self.reason.text)
+
+    @property
+    def more(self) -> str:
+        """What would have to change for more."""
+        return self._said(self.reason.more)
+
+    def _said(self, sentence: str) -> str:
+        # Whoever has no price stands in the order by what it is.
+        price = self.by or f"sources at {self.limit:.4g} a kWh"
+        return sentence.format(limit=self.limit, by=self.by, price=price)

@@ -9,10 +9,12 @@ from epnet.router.bounds import Bound
 from epnet.router.decisions import Decision, Direction
 from epnet.router.planning import Plan, Step
 from epnet.router.ports import Port
-from epnet.router.reasons import Reason
+from epnet.router.reasons import Reason, Ruling
 from epnet.router.terms import Allocation, Setpoint
 
 _AT_ITS_BOUND = (Reason.REQUEST, Reason.OFFER)
+_BY_PRICE = (Reason.SHARE, Reason.SPARE)
+_ON_ITS_WAY = (Reason.RAMP, Reason.UNCONFIRMED, Reason.OLD_GRANTS, Reason.DEAD_BAND)
 
 
 def decided(port: Port, step: Step, now: float) -> None:
@@ -25,7 +27,7 @@ def _note(
     port: Port, direction: Direction, power_w: float, target: Setpoint, why: Setpoint, now: float
 ) -> None:
     bound = port.imports if direction is Direction.IMPORT else port.exports
-    reason, limit, by = ruling(bound, why)
+    ruled = ruling(port, bound, why)
     state = port.states[direction]
     last = port.history.decisions.get(direction)
     if (
@@ -33,22 +35,23 @@ def _note(
         and last.power_w == power_w
         and last.target_w == target.power_w
         and last.bound_w == bound.watts
-        and last.reason is reason
         and last.state is state
-        and last.by == by
-        and last.limit == limit
+        and last.ruling == ruled
     ):
         return
+    cause = ruling(port, bound, target) if why.reason in _ON_ITS_WAY else ruled
     port.history.note(
-        Decision(now, direction, state, power_w, target.power_w, bound.watts, reason, limit, by)
+        Decision(now, direction, state, power_w, target.power_w, bound.watts, ruled, cause)
     )
 
 
-def ruling(bound: Bound, why: Setpoint) -> tuple[Reason, float, str]:
-    """What ruled: the bound, where nothing else kept a set-point below it; with number and name."""
+def ruling(port: Port, bound: Bound, why: Setpoint) -> Ruling:
+    """What ruled: the bound, where nothing else kept a set-point below it."""
     if bound.watts <= 0.0 or why.reason in _AT_ITS_BOUND:
-        return bound.reason, bound.limit, bound.by
-    return why.reason, why.limit, why.by
+        return Ruling(bound.reason, bound.limit, bound.by)
+    if why.reason in _BY_PRICE:
+        return Ruling(why.reason, why.limit, port.rank)
+    return Ruling(why.reason, why.limit, why.by)
 
 
 def summed(ports: Iterable[Port], plan: Plan) -> Allocation:
@@ -58,8 +61,8 @@ def summed(ports: Iterable[Port], plan: Plan) -> Allocation:
     for port in ports:
         name, loss = port.identity, port.settings.loss
         step = plan.steps[name]
-        sources[name] = Setpoint(name, step.import_w, *ruling(port.imports, step.importWhy))
-        sinks[name] = Setpoint(name, step.export_w, *ruling(port.exports, step.exportWhy))
+        sources[name] = Setpoint(name, step.import_w, *ruling(port, port.imports, step.importWhy))
+        sinks[name] = Setpoint(name, step.export_w, *ruling(port, port.exports, step.exportWhy))
         if step.import_w > 0.0:
             bus = loss.injected(step.import_w)
             injected.append(bus)

@@ -71,9 +71,9 @@ class Restraints:
 
         knowsCharge: whether the device tells its state of charge.
         """
-        if now - self._exportedAt < REVERSAL_SECONDS:
+        if now - self._exportedAt < REVERSAL_SECONDS and imports.watts > 0.0:
             imports = bounds.REVERSAL
-        if now - self._importedAt < REVERSAL_SECONDS:
+        if now - self._importedAt < REVERSAL_SECONDS and exports.watts > 0.0:
             exports = bounds.REVERSAL
         charge = bounds.chargeBounds(self._charge, policy, knowsCharge)
         operator = self._operatorBound(now)

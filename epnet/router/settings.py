@@ -29,6 +29,14 @@ class Tier(enum.IntEnum):
     ROUTER = 2
     GRID = 3
 
+    @property
+    def words(self) -> str:
+        """What people call it."""
+        return _TIER_WORDS[self]
+
+
+_TIER_WORDS = ("local production", "storage", "other routers", "the grid")
+
 
 def _window(_: object, attribute: attrs.Attribute[Bounds], value: Bounds) -> None:
     if not 0.0 < value.min <= value.max <= 1e5:

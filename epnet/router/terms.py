@@ -15,7 +15,7 @@ import attrs
 from epnet.errors import UsageError
 from epnet.limits import oneOf
 from epnet.router.losses import LOSSLESS, Loss
-from epnet.router.reasons import Reason
+from epnet.router.reasons import Reason, Ruling
 
 MOST: Final = 1e12
 """The largest watts and prices taken: beyond any real one, and safe to square."""
@@ -121,12 +121,12 @@ class Setpoint(NamedTuple):
     @property
     def text(self) -> str:
         """The reason in plain words."""
-        return self.reason.text.format(limit=self.limit, by=self.by)
+        return Ruling(self.reason, self.limit, self.by).text
 
     @property
     def more(self) -> str:
         """What would have to change for more."""
-        return self.reason.more.format(limit=self.limit, by=self.by)
+        return Ruling(self.reason, self.limit, self.by).more
 
 
 NOTHING: Final = Setpoint("", 0.0, Reason.REQUEST, 0.0)

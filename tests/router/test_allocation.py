@@ -283,7 +283,7 @@ class StorageTests(SynchronousTestCase):
         self.assertEqual(got(allocation), {"battery": 0})
         self.assertEqual(
             allocation.sinks["battery"].text,
-            "it offers power at 1 itself, and buys only what is cheaper and left over",
+            "it offers power itself, and buys only what is cheaper than its own and left over",
         )
 
     def test_aHigherClassDoesNotMakeStorageChargeWhileItIsNeeded(self) -> None:

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.router.decisions import Decision, Direction, History, TransferState
 from epnet.router.dynamics import ANYWHERE, Draw, Requests, rampStep
-from epnet.router.reasons import Reason
+from epnet.router.reasons import Reason, Ruling
 from epnet.router.supervision import Finding, Watch
 from epnet.router.transfers import TABLE, Facts, following
 
@@ -184,32 +184,95 @@ class WatchTests(SynchronousTestCase):
 
 
 class HistoryTests(SynchronousTestCase):
-    def note(self, at: float, power: float, reason: Reason) -> None:
-        state = TransferState.ACTIVE
-        self.history.note(
-            Decision(at, Direction.EXPORT, state, power, 5000.0, 5000.0, reason, 5000.0)
-        )
+    """What an operator calls a change."""
 
     def setUp(self) -> None:
         self.history = History()
 
-    def test_aRampIsOneChangeAndItsEndAnother(self) -> None:
-        for step in range(1, 10):
-            self.note(step / 10, 500.0 * step, Reason.RAMP)
-        self.note(1.0, 5000.0, Reason.REQUEST)
-        self.assertEqual(
-            [c.after.reason for c in self.history.changes], [Reason.RAMP, Reason.REQUEST]
+    def note(
+        self, at: float, power: float, cause: Reason, now: Reason | None = None, by: str = ""
+    ) -> None:
+        state, target = TransferState.ACTIVE, Ruling(cause, 5000.0, by)
+        ruling = target if now is None else Ruling(now, 5000.0)
+        self.history.note(
+            Decision(at, Direction.EXPORT, state, power, 5000.0, 5000.0, ruling, target)
         )
+
+    def changes(self) -> list[tuple[float, float, float, float, Reason]]:
+        return [
+            (c.since, c.until, c.before_w, c.after.power_w, c.after.cause.reason)
+            for c in self.history.changes
+        ]
+
+    def test_aRampIsOneChangeWithTheCauseOfItsTarget(self) -> None:
+        self.note(0.0, 0.0, Reason.SUPPLY)
+        self.note(2.0, 0.0, Reason.REQUEST, Reason.UNCONFIRMED)
+        for step in range(1, 10):
+            waits = (Reason.RAMP, Reason.UNCONFIRMED, Reason.OLD_GRANTS)[step % 3]
+            self.note(2.0 + step / 10, 500.0 * step, Reason.REQUEST, waits)
+        self.note(3.0, 4950.0, Reason.REQUEST, Reason.DEAD_BAND)
+        self.note(3.4, 5000.0, Reason.REQUEST)
+        self.assertEqual(self.changes()[1:], [(2.0, 3.4, 0.0, 5000.0, Reason.REQUEST)])
         self.assertEqual(self.history.decisions[Direction.EXPORT].power_w, 5000.0)
+
+    def test_theOtherWayIsAnotherChange(self) -> None:
+        for at, power in enumerate((1000.0, 2000.0, 3000.0, 2500.0, 1500.0)):
+            self.note(float(at), power, Reason.REQUEST)
+        self.assertEqual([change[2:4] for change in self.changes()], [(0, 3000), (3000, 1500)])
+
+    def test_smallStepsBackAreNone(self) -> None:
+        for at, power in enumerate((1000.0, 2000.0, 3000.0, 2990.0, 3100.0, 2960.0)):
+            self.note(float(at), power, Reason.REQUEST)
+        self.assertEqual(self.changes(), [(0.0, 5.0, 0.0, 2960.0, Reason.REQUEST)])
+
+    def test_manySmallStepsBackAreOne(self) -> None:
+        for step in range(10):
+            self.note(float(step), 300.0 * step, Reason.REQUEST)
+        for step in range(10):
+            self.note(10.0 + step, 2700.0 - 50.0 * step, Reason.REQUEST)
+        self.assertEqual([change[2:4] for change in self.changes()], [(0, 2600), (2600, 2250)])
+
+    def test_whoHasRestedChangesAnew(self) -> None:
+        for at, power in ((0.0, 1000.0), (1.0, 2000.0), (7.0, 3000.0)):
+            self.note(at, power, Reason.REQUEST)
+        self.assertEqual([change[2:4] for change in self.changes()], [(0, 2000), (2000, 3000)])
+
+    def test_aMomentaryCauseThatMovesNothingIsForgotten(self) -> None:
+        self.note(0.0, 3000.0, Reason.SHARE)
+        for step in range(20):
+            self.note(5.0 + step / 10, 3000.0 + step, (Reason.OFFER, Reason.SHARE)[step % 2])
+        self.assertEqual(self.changes(), [(0.0, 6.9, 0.0, 3019.0, Reason.SHARE)])
+
+    def test_aMomentaryShutdownIsNot(self) -> None:
+        for at, power, cause in (
+            (0.0, 3000.0, Reason.REQUEST),
+            (9.0, 0.0, Reason.COOLDOWN),
+            (9.5, 3000.0, Reason.REQUEST),
+        ):
+            self.note(at, power, cause)
+        self.assertEqual([change[3] for change in self.changes()], [3000.0, 0.0, 3000.0])
+
+    def test_toWaitAtRestIsNone(self) -> None:
+        for at, cause in enumerate((Reason.SPARE, Reason.REVERSAL, Reason.SPARE)):
+            self.note(2.0 * at, 0.0, cause)
+        self.assertEqual(len(self.changes()), 1)
+
+    def test_whoRulesIsPartOfTheCause(self) -> None:
+        for at, by in enumerate(("group a", "group b", "group b")):
+            self.note(2.0 * at, 1000.0, Reason.GROUP, by=by)
+        self.assertEqual([change[0] for change in self.changes()], [0.0, 2.0])
+
+    def test_theFirstFewWattsAreAChange(self) -> None:
+        self.note(0.0, 0.0, Reason.SUPPLY)
+        self.note(9.0, 20.0, Reason.SUPPLY)
+        self.assertEqual(len(self.changes()), 2)
 
     def test_tenAreKept(self) -> None:
         for step in range(30):
-            self.note(float(step), 1000.0, (Reason.REQUEST, Reason.SUPPLY)[step % 2])
-        self.assertEqual([change.at for change in self.history.changes], [*range(20, 30)])
+            self.note(2.0 * step, 1000.0, (Reason.REQUEST, Reason.SUPPLY)[step % 2])
+        self.assertEqual([change[0] for change in self.changes()], [*range(40, 60, 2)])
 
     def test_everyReasonHasItsSentences(self) -> None:
         for reason in Reason:
-            decision = Decision(
-                0.0, Direction.IMPORT, TransferState.IDLE, 0.0, 0.0, 0.0, reason, 5.0, "x"
-            )
-            self.assertNotIn("{", decision.text + decision.more)
+            ruling = Ruling(reason, 5.0, "x")
+            self.assertNotIn("{", ruling.text + ruling.more)

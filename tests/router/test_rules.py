@@ -85,7 +85,7 @@ class BoundTests(RulesTestCase):
         """What rules the grant of a car that wants 12 kW."""
         self.plug(Device("car", wish_w=12_000), **settings)
         self.world.run(4.0)
-        return self.export("car").text
+        return self.export("car").ruling.text
 
     def test_theCableIsNamed(self) -> None:
         self.assertEqual(self.ruled(cable_current=16), "limited by cable 16 A")
@@ -93,7 +93,7 @@ class BoundTests(RulesTestCase):
 
     def test_thePortIsNamed(self) -> None:
         self.assertEqual(self.ruled(max_current=20), "limited by port 20 A")
-        self.assertEqual(self.export("car").more, "a port that carries more than 8000 W")
+        self.assertEqual(self.export("car").ruling.more, "a port that carries more than 8000 W")
 
     def test_threePhasesCarryThreeTimesAsMuch(self) -> None:
         settings = {"kind": "AC", "phases": 3, "voltage": Bounds(207, 400), "cable_current": 8}
@@ -109,13 +109,13 @@ class BoundTests(RulesTestCase):
         self.assertEqual(self.ruled(), "derated to 20 % of its port, 4400 W")
         self.router.setPolicies(Policies(devices={"car": DevicePolicy(max_w=3000)}))
         self.assertAlmostEqual(self.got("car"), 3000)
-        self.assertEqual(self.export("car").text, "limited by the device's policy, 3000 W")
+        self.assertEqual(self.export("car").ruling.text, "limited by the device's policy, 3000 W")
 
     def test_anOperatorsLimitHoldsUntilItExpires(self) -> None:
         self.ruled()
         self.router.limit("car", 1000.0, self.world.clock.seconds() + 5.0)
         self.assertAlmostEqual(self.got("car"), 1000)
-        self.assertEqual(self.export("car").text, "limited by the operator to 1000 W")
+        self.assertEqual(self.export("car").ruling.text, "limited by the operator to 1000 W")
         self.world.run(4.8)
         self.assertAlmostEqual(self.got("car"), 1000)
         self.world.run(3.0)
@@ -153,7 +153,7 @@ class ChargeTests(RulesTestCase):
         self.plug(Device("sun", offer_w=5000))
         self.plug(Device("store", wish_w=2000))
         self.world.run(3.0)
-        self.assertIs(self.export("store").reason, Reason.CHARGE_UNKNOWN)
+        self.assertIs(self.export("store").ruling.reason, Reason.CHARGE_UNKNOWN)
 
     def test_allStorageTogetherIsKeptForWhatMustBeServed(self) -> None:
         self.router.setPolicies(Policies(NetworkPolicy(min_soc=50)))
@@ -294,7 +294,7 @@ class NetworkTests(RulesTestCase):
         self.world.run(3.0)
         self.assertAlmostEqual(self.got("home"), 5000)
         self.assertEqual(
-            self.export("home").text, "reserve for the largest source, a: 4000 W stay free"
+            self.export("home").ruling.text, "reserve for the largest source, a: 4000 W stay free"
         )
         home.wish_w = 1000
         self.world.run(1.0)
@@ -308,7 +308,9 @@ class NetworkTests(RulesTestCase):
         self.plug(Device("sun", offer_w=9000))
         self.plug(Device("next", wish_w=4000), side="C")
         self.world.run(3.0)
-        self.assertEqual(self.export("next").text, "no access in this direction for other networks")
+        self.assertEqual(
+            self.export("next").ruling.text, "no access in this direction for other networks"
+        )
         self.router.setPolicies(Policies(remotes={"*": RemotePolicy("*", max_w=700)}))
         self.world.run(3.0)
         self.assertAlmostEqual(self.got("next"), 700)
@@ -357,6 +359,67 @@ class TimeTests(RulesTestCase):
             self.assertAlmostEqual(self.got("home"), 1000)
 
 
+class ExplainTests(RulesTestCase):
+    """What happened, as an operator would tell it."""
+
+    def told(self, identity: str) -> list[tuple[str, float, float, Reason]]:
+        return [
+            (c.after.direction.value, c.before_w, round(c.after.power_w), c.after.cause.reason)
+            for c in self.port(identity).changes
+        ]
+
+    def test_comingAndRisingAreAChangeEach(self) -> None:
+        self.plug(Device("sun", offer_w=5000))
+        car = self.plug(Device("car", wish_w=0))
+        self.world.run(1.5)
+        car.wish_w = 3000
+        self.world.run(3.0)
+        self.assertEqual(self.told("car")[-1], ("export", 0, 3000, Reason.REQUEST))
+        self.assertEqual(self.told("sun")[-1], ("import", 0, 3000, Reason.SHARE))
+        self.assertLessEqual(len(self.told("car")), 3)
+        self.assertLessEqual(len(self.told("sun")), 3)
+
+    def test_whatIsBehindADriftingSunIsOneChange(self) -> None:
+        sun = self.plug(Device("sun", offer_w=2000))
+        self.plug(Device("home", wish_w=9000))
+        self.world.run(10.0)
+        for _ in range(200):
+            sun.offer_w = (sun.offer_w or 0.0) + 8.0
+            self.world.step()
+        self.world.run(2.0)
+        self.assertEqual(self.told("sun")[-1], ("import", 2000, 3600, Reason.OFFER))
+
+    def test_whoStandsInForOthersSaysSo(self) -> None:
+        self.plug(Device("store", offer_w=3000))
+        self.plug(Device("home", wish_w=2000))
+        self.world.run(5.0)
+        self.plug(Device("sun", offer_w=3000), price=-1.0)
+        self.world.run(0.2)
+        decision = self.port("store").decisions[Direction.IMPORT]
+        self.assertEqual((round(decision.power_w), decision.target_w), (2000, 0))
+        self.assertIs(decision.ruling.reason, Reason.STANDS_IN)
+        self.world.run(2.0)
+        self.assertEqual(self.told("store")[-1], ("import", 2000, 0, Reason.SPARE))
+
+    def test_aSourceWithoutAPriceIsNamedByItsRank(self) -> None:
+        self.plug(Device("grid", offer_w=3000), side="B")
+        self.plug(Device("sun", offer_w=3000))
+        self.plug(Device("home", wish_w=2000))
+        self.world.run(3.0)
+        told = {
+            name: self.port(name).decisions[Direction.IMPORT].ruling.text
+            for name in ("sun", "grid")
+        }
+        self.assertEqual(told["sun"], "its share of what is needed of local production")
+        self.assertEqual(told["grid"], "not needed: what comes before the grid is enough")
+        self.plug(Device("sun 2", offer_w=3000), price=0.25)
+        self.world.run(1.0)
+        self.assertEqual(
+            self.port("sun 2").decisions[Direction.IMPORT].ruling.text,
+            "not needed: what comes before sources at 0.25 a kWh is enough",
+        )
+
+
 class LossTests(RulesTestCase):
     def test_theOthersReplaceALostSourceAtOnce(self) -> None:
         self.plug(Device("sun", offer_w=3000))
@@ -397,7 +460,7 @@ class LossTests(RulesTestCase):
         self.assertFalse(self.world.wires["home"].isClosed)
         self.world.plug(home)
         self.world.run(0.3)
-        self.assertIs(self.export("home").reason, Reason.COOLDOWN)
+        self.assertIs(self.export("home").ruling.reason, Reason.COOLDOWN)
         self.assertIs(self.port("home").states[Direction.EXPORT], TransferState.COOLDOWN)
         self.world.run(3.0)
         self.assertAlmostEqual(self.got("home"), 3000)
@@ -410,7 +473,7 @@ class LossTests(RulesTestCase):
         self.world.run(1.0)
         self.assertFalse(self.world.wires["home"].isClosed)
         self.assertEqual(self.got("home"), 0)
-        self.assertIn("carried more than it may", self.export("home").text)
+        self.assertIn("carried more than it may", self.export("home").ruling.text)
         self.world.wires["home"].lie = 1.0
         self.world.run(65.0)
         self.assertAlmostEqual(self.got("home"), 2000)

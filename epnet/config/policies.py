@@ -20,9 +20,10 @@ from twisted.logger import Logger
 from twisted.plugin import getPlugins
 
 from epnet.config.checks import contradictions
-from epnet.config.keys import PLACES, POLICY
+from epnet.config.keys import PLACES
 from epnet.config.kinds import Reading, Spot, nearest, pathText
 from epnet.config.model import ROUTER, Policing
+from epnet.config.policykeys import POLICY
 from epnet.errors import UsageError
 from epnet.interfaces import IPolicySource
 from epnet.router.policy import Policies

@@ -1,0 +1,223 @@
+"""The keys of the program itself: who it is, whom it believes and dials, what it shows and keeps.
+
+See `epnet.config.keys`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from epnet.config.kinds import Choice, Endpoint, File, Number, Place, Several, Store, Text
+from epnet.config.model import Believed, Dialled, Ourselves, Page, Recorded, makeBounding
+from epnet.config.tables import Table, key, later
+from epnet.limits import ConnectionLimits, SessionSettings
+from epnet.trust.sources import POLICIES
+
+OURSELVES: Final = Table(
+    "[router]",
+    "Who we are and where we listen: the router, or the device where another plugin is started.",
+    (
+        key(
+            Ourselves,
+            "identity",
+            Text(),
+            "Our identity; the certificate must say the same.",
+            default="from `certificate`, or the host's name and what we are",
+            atStart=True,
+        ),
+        key(Ourselves, "name", Text(), "Our name for people.", default="what we are", atStart=True),
+        key(
+            Ourselves,
+            "tenant",
+            Text(),
+            "Whose we are; the certificate must not say otherwise.",
+            atStart=True,
+        ),
+        key(Ourselves, "provider", Text(), "Who provides for us; likewise.", atStart=True),
+        key(
+            Ourselves,
+            "certificate",
+            File(),
+            "Our certificate, PEM.",
+            default="the state directory's",
+        ),
+        key(Ourselves, "key", File(), "Its private key, PEM.", default="the state directory's"),
+        key(
+            Ourselves,
+            "listen",
+            Several(Endpoint()),
+            "Where to listen, with TLS on top.",
+            default="port 56540 on all interfaces",
+            atStart=True,
+        ),
+        key(
+            Ourselves,
+            "publish_hz",
+            Number("Hz"),
+            "How often we say what we have to say outside "
+            "transfers; in a transfer it is 20 Hz or more.",
+        ),
+    ),
+    Ourselves,
+)
+
+TRUST: Final = Table(
+    "[trust]",
+    "Whom we believe.",
+    (
+        key(
+            Believed,
+            "policy",
+            Choice(POLICIES),
+            "Whom to trust: who has a certificate of an "
+            "authority, the listed devices, or everyone.",
+            default='"authority"',
+        ),
+        key(
+            Believed,
+            "authorities",
+            Several(File()),
+            "Certificates of authorities, PEM.",
+            default="the state directory's",
+        ),
+        key(
+            Believed,
+            "devices",
+            File(),
+            "The list of trusted devices.",
+            default="the state directory's",
+        ),
+        key(
+            Believed,
+            "crl",
+            File(),
+            "Revocation lists, PEM.",
+            default="the state directory's, if any",
+        ),
+    ),
+    Believed,
+)
+
+UPSTREAM: Final = Table(
+    "[upstream]",
+    "Whom to dial.",
+    (
+        key(
+            Dialled,
+            "hosts",
+            Several(Place()),
+            "Upstream devices or peers, each `[IDENTITY@]HOST[:PORT]`.",
+            default="nobody",
+            atStart=True,
+        ),
+        later("side", "the port of an upstream router is on side C"),
+    ),
+    Dialled,
+)
+
+HTTP: Final = Table(
+    "[http]",
+    "The live page, the state and the metrics.",
+    (
+        key(
+            Page,
+            "listen",
+            Endpoint(),
+            "Where they are.",
+            default='"tcp:56541:interface=127.0.0.1"',
+            atStart=True,
+        ),
+        key(
+            Page,
+            "tls_certificate",
+            File(),
+            "Certificate for HTTP, PEM; beyond loopback there has to be one.",
+            default="no TLS",
+            atStart=True,
+        ),
+        key(Page, "tls_key", File(), "Its private key, PEM.", default="none", atStart=True),
+        key(
+            Page,
+            "token_file",
+            File(),
+            "Who may use HTTP, a line `NAME TOKEN` each; beyond loopback there has to be one.",
+            default="everybody on this host",
+            atStart=True,
+        ),
+    ),
+    Page,
+)
+
+HISTORY: Final = Table(
+    "[history]",
+    "What is kept of the past.",
+    (
+        key(
+            Recorded,
+            "url",
+            Store(),
+            "Where: `sqlite:///FILE`, a relative one below the state directory; empty for nowhere.",
+            default='"sqlite:///history.db"',
+            atStart=True,
+        ),
+        key(
+            Recorded,
+            "keep_days",
+            Number("days"),
+            "How long anything is kept at all.",
+            default="3650",
+            atStart=True,
+        ),
+    ),
+    Recorded,
+)
+
+LIMITS: Final = Table(
+    "[limits]",
+    "How many may connect, and the times and limits of a session.",
+    (
+        key(ConnectionLimits, "connections", Number(whole=True), "Sessions with validated peers."),
+        key(
+            ConnectionLimits,
+            "per_address",
+            Number(whole=True),
+            "The same from one address.",
+            field="perAddress",
+        ),
+        key(
+            ConnectionLimits,
+            "strangers",
+            Number(whole=True),
+            "Connections whose peer is not validated yet; the oldest makes room.",
+        ),
+        key(
+            SessionSettings,
+            "handshake_s",
+            Number("s"),
+            "The time for the TLS handshake.",
+            field="handshake",
+        ),
+        key(
+            SessionSettings,
+            "session_s",
+            Number("s"),
+            "The time for the peer to say who it is.",
+            field="greeting",
+        ),
+        key(
+            SessionSettings,
+            "idle_s",
+            Number("s"),
+            "The longest silence outside transfers.",
+            field="idleLoss",
+        ),
+        key(
+            SessionSettings,
+            "max_payload",
+            Number("bytes", whole=True),
+            "The largest payload that is accepted.",
+            field="maxPayload",
+        ),
+    ),
+    makeBounding,
+)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from epnet.router.ledger import Account, Books, Record
+from epnet.router.prices import commonCurrency
 from epnet.router.provenance import JOULES_PER_KWH, UNKNOWN, Blend, mixed, wholePercents
 from epnet.session import SLACK
 from epnet.wire.values import Mix, Price
@@ -49,8 +50,8 @@ class Accounts:
     """The accounts of all ports of a router.
 
     tenant: whose network this is; local energy stays local only within it.
-    currency: of prices, three capital letters; None for that of the devices if they agree.  A price
-        in any other is no known price, for nothing here could convert it.
+    currency: of prices, three capital letters; None for that of the devices if they agree
+        (`epnet.router.prices`, rule 2).
     fee: what is added to the price of everything received, per kWh.
     timeOfDay: tells the time of day, aware, for the prices that hold.
     byPort: the accounts by the identity of the port's device.
@@ -83,7 +84,7 @@ class Accounts:
         self._settledAt: float | None = None
         self.reckoning = currency
         self._now = self._savedAt = 0.0
-        self._prices: tuple[Price, ...] = ()
+        self._told: dict[float, tuple[Price, ...]] = {}
 
     # Time
 
@@ -158,16 +159,11 @@ class Accounts:
                 given.append(_Flow(port, account, imported))
             if exported:
                 taken.append(_Flow(port, account, exported))
-        self.reckoning = self.currency or self._agreed(ports)
+        asked = [self.byPort[port.identity].price for port in ports]
+        self.reckoning = commonCurrency(self.currency, filter(None, asked))
         self.network = self._blended(self._collected(given, seconds), taken)
         self._give(taken)
         self._publish(ports, time)
-
-    def _agreed(self, ports: Collection[Port]) -> str | None:
-        """The currency of all prices that devices tell, if there is but one."""
-        prices = [self.byPort[port.identity].price for port in ports]
-        told = {price.currency for price in prices if price is not None}
-        return told.pop() if len(told) == 1 else None
 
     def _collected(self, given: list[_Flow], seconds: float) -> list[tuple[float, float, Blend]]:
         """What the sources gave: at their terminals, at the bus, and its blend."""
@@ -224,24 +220,29 @@ class Accounts:
     def _publish(self, ports: Collection[Port], time: datetime) -> None:
         """Let the router's Supplies say what is received."""
         blend = self.network
-        prices = mix = mixAbroad = carbon = None
+        price = mix = mixAbroad = carbon = None
         if blend is not None:
-            prices = self._forecast(blend.price, time)
+            price = blend.price
             mix, mixAbroad = _shares(blend), _shares(blend.abroad())
             carbon = round(blend.carbon, 3)
+        asked = {port.identity: _asked(port, price) for port in ports}
+        self._tell({each for each in asked.values() if each is not None}, time)
         for port in ports:
             port.mix = mixAbroad if self.isAbroad(port) else mix
-            port.prices = prices
             port.carbon = carbon if port.settings.side == "C" else None
+            amount = asked[port.identity]
+            port.prices = None if amount is None else self._told[amount]
 
-    def _forecast(self, price: float | None, time: datetime) -> tuple[Price, ...] | None:
-        """The price as a forecast of one, the same as before while it does not change."""
-        if price is None:
-            return None
-        amount, currency = round(price, 4), self.reckoning or NO_CURRENCY
-        if [(known.amount, known.currency) for known in self._prices] != [(amount, currency)]:
-            self._prices = (Price(time.replace(microsecond=0), amount, currency),)
-        return self._prices
+    def _tell(self, prices: set[float], time: datetime) -> None:
+        """Put each price into a forecast of one, the same as before while it does not change."""
+        currency = self.reckoning or NO_CURRENCY
+        told = {}
+        for price in prices:
+            before = self._told.get(price)
+            if before is None or before[0].currency != currency:
+                before = (Price(time.replace(microsecond=0), price, currency),)
+            told[price] = before
+        self._told = told
 
     def _blendOf(self, flow: _Flow) -> Blend:
         """What a source gave, at its price: as configured, as its device says, as it has cost.
@@ -268,6 +269,14 @@ class Accounts:
         if side != "C":
             return side == "B"
         return self.tenant is None or port.peer is None or port.peer.tenant != self.tenant
+
+
+def _asked(port: Port, price: float | None) -> float | None:
+    """What is asked of a port's device: our price, or what the policy for its network says."""
+    remote = port.remote
+    if remote is not None and remote.price is not None:
+        price = remote.price
+    return None if price is None else round(price, 4)
 
 
 def _shares(blend: Blend) -> Mix:

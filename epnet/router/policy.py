@@ -37,6 +37,7 @@ class NetworkPolicy:
         0 to 1; with 1 the others can replace it.
     currency: of all prices, three capital letters; a forecast in another one counts as no price.
         None: that of the devices' forecasts, if they agree.
+    fee: what is added to the price of all power that anyone receives, per kWh, from 0.
     """
 
     max_import_w: float = attrs.field(default=inf, validator=_watts)
@@ -44,6 +45,7 @@ class NetworkPolicy:
     min_soc: float = attrs.field(default=0.0, validator=_percent)
     reserve: float = attrs.field(default=0.0, validator=between(0.0, 1.0))
     currency: str | None = attrs.field(default=None, validator=_currency)
+    fee: float = attrs.field(default=0.0, validator=between(0.0, MOST))
 
 
 @attrs.frozen
@@ -75,7 +77,8 @@ class RemotePolicy:
         'both' or 'none'.
     priority: their class as a sink.
     max_w: the most in each direction, for each of their routers, W.
-    price: what is asked of them, per kWh; None for our own price.
+    price: what is asked of them, per kWh: their routers are told so, and get only power that costs
+        no more; None for our own price.
     """
 
     tenant: str

@@ -137,7 +137,8 @@ class Router:
         """
         groupsOf(policies, self.ports.values())
         self.policies = policies
-        self.accounts.currency = policies.network.currency
+        network = policies.network
+        self.accounts.currency, self.accounts.fee = network.currency, network.fee
         self._governed = False
         self.allocate()
 

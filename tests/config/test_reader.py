@@ -65,6 +65,7 @@ max_export_w = inf
 min_soc = 20
 reserve = 0.1
 currency = "EUR"
+fee = 0.02
 [policy.device.car]
 min_soc = 10
 max_soc = 90
@@ -137,7 +138,7 @@ class ReadingTests(SynchronousTestCase):
 
     def test_policies(self) -> None:
         policies = self.read.policies
-        self.assertEqual(policies.network, NetworkPolicy(11_000, math.inf, 20, 0.1, "EUR"))
+        self.assertEqual(policies.network, NetworkPolicy(11_000, math.inf, 20, 0.1, "EUR", 0.02))
         self.assertEqual(policies.devices, {"car": DevicePolicy(10, 90, 7000, 0.5)})
         self.assertEqual(policies.groups, (Group("feeder", 20_000, ["car", "heatpump"]),))
         self.assertEqual(policies.remotes, {"*": RemotePolicy("*", "import", -1, 100, 0.3)})

@@ -19,7 +19,13 @@ from epnet.router.reasons import Reason
 from epnet.router.router import Router
 from epnet.router.settings import PortSettings
 from epnet.router.terms import Group
-from epnet.wire import Bounds, DemandParameters, SessionParameters, StorageParameters
+from epnet.wire import (
+    Bounds,
+    DemandParameters,
+    SessionParameters,
+    StorageParameters,
+    SupplyParameters,
+)
 from tests.fakes import FakeLink
 from tests.router.histories import WINDOW, Device, World
 from tests.router.test_allocation import THREE_PHASE_400V_10A
@@ -219,6 +225,35 @@ class PriceTests(RulesTestCase):
         self.plug(Device("home", wish_w=2000))
         self.world.run(3.0)
         self.assertEqual((round(self.gave("a")), round(self.gave("sun"))), (0, 2000))
+
+    def told(self, identity: str) -> tuple[float, str] | None:
+        """The price in the router's Supply to a device."""
+        link = self.world.devices[identity].link
+        supply = link.ask()[SupplyParameters] if link is not None else None
+        assert isinstance(supply, SupplyParameters)
+        prices = supply.energy_prices
+        return (prices[0].amount, prices[0].currency) if prices else None
+
+    def test_theFeeOfTheNetworkIsAddedToWhatEveryoneReceives(self) -> None:
+        self.router.setPolicies(Policies(NetworkPolicy(currency="EUR", fee=0.05)))
+        self.plug(Device("grid", offer_w=3000, price=0.2), side="B")
+        self.plug(Device("home", wish_w=2000))
+        self.world.run(4.0)
+        self.assertEqual(self.told("home"), (0.25, "EUR"))
+
+    def test_anotherNetworkIsToldThePriceThatIsAskedOfIt(self) -> None:
+        remotes = {"*": RemotePolicy("*", price=0.3)}
+        self.router.setPolicies(Policies(NetworkPolicy(currency="EUR"), remotes=remotes))
+        grid = self.plug(Device("grid", offer_w=9000, price=0.2), side="B")
+        self.plug(Device("home", wish_w=2000))
+        self.plug(Device("next", wish_w=1000), side="C")
+        self.world.run(4.0)
+        self.assertEqual((self.told("home"), self.told("next")), ((0.2, "EUR"), (0.3, "EUR")))
+        self.assertAlmostEqual(self.got("next"), 1000)
+        grid.price = 0.4
+        self.world.run(4.0)
+        self.assertEqual((self.told("home"), self.told("next")), ((0.4, "EUR"), (0.3, "EUR")))
+        self.assertEqual((self.got("home"), self.got("next")), (2000, 0))
 
     def test_storageNeitherBuysNorSellsAtOnePrice(self) -> None:
         store = Device("store", offer_w=3000, wish_w=3000, soc=50)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from epnet.router.ports import Port
     from epnet.router.provenance import Blend
 
-MILLIJOULES_PER_WH: Final = 3_600_000
+JOULES_PER_WH: Final = 3600
+MILLIJOULES_PER_WH: Final = 1000 * JOULES_PER_WH
 
 
 class BlendState(TypedDict):
@@ -104,7 +105,7 @@ def accountState(accounts: Accounts, identity: str) -> AccountState:
         "stored_wh": None
         if tank is None
         else {
-            source.title: round(part * tank.joules / 3600, 3)
+            source.title: round(part * tank.joules / JOULES_PER_WH, 3)
             for source, part in sorted(tank.blend.sources.items())
         },
         **_blendState(account.flowed if account is not None else None),
@@ -128,7 +129,7 @@ def networkState(accounts: Accounts, ports: Iterable[Port]) -> NetworkState:
         "carbon_in_g": round(books.carbonIn, 3),
         "carbon_out_g": round(books.carbonOut, 3),
         "carbon_own_g": round(books.carbonOwn, 3),
-        "energy_lost_wh": round(books.energyLost / 3600, 3),
+        "energy_lost_wh": round(books.energyLost / JOULES_PER_WH, 3),
         **_blendState(network),
     }
 
@@ -158,4 +159,5 @@ def _watts(powers: Iterable[float]) -> float:
 
 
 def _wattHours(millijoules: int) -> float:
-    return round(millijoules / MILLIJOULES_PER_WH, 3)
+    # To the µWh, of which joules to the hundredth can be made.
+    return round(millijoules / MILLIJOULES_PER_WH, 6)

@@ -20,6 +20,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
+from epnet.observe.accounting import JOULES_PER_WH, MeteringState
 from epnet.observe.history import HistoryState
 from epnet.observe.snapshot import Counters, DeviceState, Snapshots, State
 
@@ -39,7 +40,9 @@ class StateCollector(Collector):
         yield from _routerMetrics(state)
         yield from _counterMetrics(state["counters"])
         yield from _powerMetrics(state["devices"])
+        yield from _energyMetrics(state["devices"])
         yield from _deviceMetrics(state["devices"])
+        yield from _meteringMetrics(state["metering"])
         if state["history"] is not None:
             yield from _historyMetrics(state["history"])
 
@@ -141,6 +144,21 @@ def _historyMetrics(history: HistoryState) -> Iterator[Metric]:
     )
 
 
+def _meteringMetrics(metering: MeteringState) -> Iterator[Metric]:
+    saves = CounterMetricFamily(
+        "epnet_meter_saves", "Savings of the energy meters, by how they went.", labels=["result"]
+    )
+    saves.add_metric(["saved"], metering["saves"])
+    saves.add_metric(["failed"], metering["save_failures"])
+    yield saves
+    if metering["unsaved_s"] is not None:
+        yield GaugeMetricFamily(
+            "epnet_meter_unsaved_seconds",
+            "How old the savings of the energy meters are.",
+            metering["unsaved_s"],
+        )
+
+
 def _powerMetrics(devices: list[DeviceState]) -> Iterator[Metric]:
     labels = ["device", "side", "direction"]
     power = GaugeMetricFamily(
@@ -164,6 +182,22 @@ def _powerMetrics(devices: list[DeviceState]) -> Iterator[Metric]:
                 power.add_metric([*place, direction], measured_w)
     yield power
     yield granted
+
+
+def _energyMetrics(devices: list[DeviceState]) -> Iterator[Metric]:
+    energy = CounterMetricFamily(
+        "epnet_device_energy_joules",
+        "Energy through the port's terminals ever, as far as it is in safety.",
+        labels=["device", "direction"],
+    )
+    for device in devices:
+        for direction, energy_wh in (
+            ("import", device["energy_import_wh"]),
+            ("export", device["energy_export_wh"]),
+        ):
+            joules = round(energy_wh * JOULES_PER_WH, 2)
+            energy.add_metric([device["identity"], direction], joules)
+    yield energy
 
 
 def _deviceMetrics(devices: list[DeviceState]) -> Iterator[Metric]:

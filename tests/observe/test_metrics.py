@@ -14,6 +14,8 @@ from epnet.observe.snapshot import Snapshots
 from epnet.wire import DemandParameters, StorageParameters, SupplyParameters
 from tests.observe.house import House, hear
 
+SUN = SupplyParameters(voltage_limit=(200, 1000), power_limit=5000, voltage=400)
+
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -34,8 +36,7 @@ class MetricsTests(SynchronousTestCase):
         return found
 
     def test_powerAndGrantsByDeviceSideAndDirection(self) -> None:
-        supply = SupplyParameters(voltage_limit=(200, 1000), power_limit=5000, voltage=400)
-        hear(self.house.plugIn("solar", "solar"), supply)
+        hear(self.house.plugIn("solar", "solar"), SUN)
         hear(
             self.house.plugIn("car", "vehicle"),
             DemandParameters(voltage=400, power_limit=3000),
@@ -53,6 +54,30 @@ class MetricsTests(SynchronousTestCase):
         self.assertEqual(found["epnet_device_connected"][(("device", "solar"),)], 1)
         self.assertEqual(found["epnet_device_power_estimated"][(("device", "solar"),)], 0)
         self.assertEqual(found["epnet_bus_power_watts"], {(): 3000})
+
+    def test_energyInJoulesAsFarAsItIsInSafety(self) -> None:
+        hear(self.house.plugIn("solar", "solar"), SUN)
+        hear(self.house.plugIn("car", "vehicle"), DemandParameters(voltage=400, power_limit=3000))
+        self.house.settle(10)
+        energy = "epnet_device_energy_joules_total"
+        car = (("device", "car"), ("direction", "export"))
+        solar = (("device", "solar"), ("direction", "import"))
+        found, account = self.read(), self.house.router.accounts.shown("car")
+        self.assertGreater(account.exported, 20_000_000)
+        self.assertAlmostEqual(found[energy][car], account.exported / 1000, delta=0.005)
+        self.assertEqual(found[energy][solar], found[energy][car])
+        self.assertEqual(sum(found[energy].values()), 2 * found[energy][car])
+        self.assertNotIn("epnet_meter_unsaved_seconds", found)
+
+        accounts = self.house.router.accounts
+        accounts.wereSaved(accounts.records(), self.house.clock.seconds())
+        accounts.saveFailures = 2
+        self.house.settle(10)
+        found = self.read()
+        self.assertAlmostEqual(found[energy][car], account.exported / 1000, delta=0.005)
+        self.assertAlmostEqual(found["epnet_meter_unsaved_seconds"][()], 10, delta=0.2)
+        saves = {(("result", "saved"),): 1, (("result", "failed"),): 2}
+        self.assertEqual(found["epnet_meter_saves_total"], saves)
 
     def test_sessionsByStateAndDeviationsByCode(self) -> None:
         self.house.connect()

@@ -9,11 +9,13 @@ import subprocess
 from importlib.resources import files
 from pathlib import Path
 
+from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.observe.metrics import Metrics
 from tests.test_cli_words import household
 
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "http.rst"
 MONITORING = files("epnet.observe") / "monitoring"
 PROMTOOL = shutil.which("promtool")
 
@@ -24,6 +26,8 @@ def rendered() -> str:
     house.makeSite()
     house.connections.losses["lost"] += 1
     house.connections.deviations["bad-mix"] += 1
+    accounts = house.router.accounts
+    accounts.wereSaved(accounts.records(), house.clock.seconds())
     house.connections.expiries = {"own": house.snapshots.timeOfDay()}
     house.snapshots.history = lambda: {"waiting": 0, "written": 5, "dropped": 1, "failure": None}
     return Metrics(house.snapshots).render().decode()
@@ -56,6 +60,31 @@ class PromtoolTests(SynchronousTestCase):
 
 
 class NameTests(SynchronousTestCase):
+    def test_theContractIsKept(self) -> None:
+        """What dashboards and rules of others rely on: names with labels."""
+        there = {
+            (sample.name, *sorted(sample.labels))
+            for family in text_string_to_metric_families(rendered())
+            for sample in family.samples
+        }
+        promised = {
+            ("epnet_device_power_watts", "device", "direction", "side"),
+            ("epnet_device_energy_joules_total", "device", "direction"),
+            ("epnet_storage_charge_ratio", "device"),
+            ("epnet_messages_total", "direction", "type"),
+            ("epnet_diagnostics_total", "code"),
+            ("epnet_sessions", "state"),
+            ("epnet_allocation_seconds_sum",),
+            ("epnet_allocation_seconds_count",),
+            ("epnet_transfer_losses_total", "cause"),
+        }
+        self.assertEqual(promised - there, set())
+
+    def test_theReferenceNamesEveryMetricAndNoOther(self) -> None:
+        told = set(re.findall(r"``(epnet_\w+)``", REFERENCE.read_text()))
+        there = set(re.findall(r"^# TYPE (epnet_\w+)", rendered(), re.MULTILINE))
+        self.assertEqual(told, there)
+
     def test_everyMetricThatIsAskedForIsThere(self) -> None:
         there = set(re.findall(r"^(epnet_\w+)", rendered(), re.MULTILINE))
         asked = " ".join([*expressions(), (MONITORING / "alerts.yml").read_text()])

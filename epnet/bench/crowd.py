@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Final
 
 from epnet.bench.processes import LOOPBACK, deviceFiles, deviceName
-from epnet.consent import withheldSupply
 from epnet.wire import (
     Bounds,
     Isolation,
@@ -71,7 +70,17 @@ _SUPPLY: Final = SupplyParameters(
 )
 OFFER: Final = Template(_SUPPLY)
 """What devices say: every field, and one of them differs each time."""
-_NO_OFFER: Final = Template(withheldSupply(_SUPPLY))
+FREE_OFFER: Final = Template(_SUPPLY.replace(current_limit=Bounds(0, STAMP), current=None))
+"""What they say between which power flows: a router would take the time for a measured current."""
+_NO_OFFER: Final = Template(
+    _SUPPLY.replace(power_limit=0, current_limit=Bounds(0, STAMP), current=0)
+)
+
+
+def sentAt(message: SupplyParameters) -> float:
+    """When one of the last two was sent, in s of the clock that all processes share."""
+    assert isinstance(message.current_limit, Bounds)
+    return float(message.current_limit.max or 0.0)
 
 
 class Device:

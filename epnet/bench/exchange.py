@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
-from epnet.bench.crowd import OFFER, Crowd, Device
+from epnet.bench.crowd import FREE_OFFER, Crowd, Device
 from epnet.bench.frame import quantile
 from epnet.wire import DemandParameters, Frame, FrameReader, SupplyParameters, decodeFrame, encode
 
@@ -100,8 +101,10 @@ class Exchange(Crowd):
         if device in self._consumers:
             self._consumers[device].say(now)
         else:
-            device.say(OFFER.at(now))
+            device.say(FREE_OFFER.at(now))
 
 
 def _quantiles(times: list[float]) -> list[float]:
+    if not times:
+        return [inf, inf]  # no grant ever followed
     return [quantile(times, part) * 1000 for part in (0.5, 0.99)]

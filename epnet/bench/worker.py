@@ -20,12 +20,13 @@ from epnet.bench.attackers import Attackers
 from epnet.bench.crowd import Crowd
 from epnet.bench.deaf import Deaf
 from epnet.bench.exchange import Exchange
+from epnet.bench.observed import Observed, Viewers
 from epnet.bench.roles import Eager, Echo, Listening, Ports, PromptEcho, Routing
 from epnet.clock import steadyReactor
 from epnet.memory import settle
 
-_SERVERS = (Eager, Echo, Listening, Ports, PromptEcho, Routing)
-_CLIENTS = (Attackers, Crowd, Deaf, Exchange)
+_SERVERS = (Eager, Echo, Listening, Observed, Ports, PromptEcho, Routing)
+_CLIENTS = (Attackers, Crowd, Deaf, Exchange, Viewers)
 ROLES: Final[dict[str, Callable[[Any, Path], object]]] = {
     role.__name__: role for role in (*_SERVERS, *_CLIENTS)
 }

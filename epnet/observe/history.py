@@ -102,6 +102,7 @@ class Recorder(Service):
         self._clock = clock
         self._backlog: deque[Sample] = deque()
         self._underWay: Deferred[None] | None = None
+        self._inHand = 0
         self._retryAt = -math.inf
         self._retry = FIRST_RETRY_SECONDS
         self._written = 0
@@ -115,7 +116,7 @@ class Recorder(Service):
     def state(self) -> HistoryState:
         """How it fares."""
         return {
-            "waiting": len(self._backlog),
+            "waiting": self._inHand + len(self._backlog),
             "written": self._written,
             "dropped": self._dropped,
             "failure": self._failure,
@@ -162,6 +163,7 @@ class Recorder(Service):
     def _write(self) -> Deferred[None]:
         """Have a batch written; what comes in meanwhile waits."""
         batch = [self._backlog.popleft() for _ in range(min(MAX_BATCH, len(self._backlog)))]
+        self._inHand = len(batch)
 
         def write() -> None:
             try:
@@ -175,7 +177,7 @@ class Recorder(Service):
         return writing
 
     def _done(self, _: None, batch: Sequence[Sample]) -> None:
-        self._underWay = None
+        self._underWay, self._inHand = None, 0
         self._written += len(batch)
         if self._failure is not None:
             self.log.info(
@@ -187,7 +189,7 @@ class Recorder(Service):
             self._write()
 
     def _failed(self, failure: Failure, batch: Sequence[Sample]) -> None:
-        self._underWay = None
+        self._underWay, self._inHand = None, 0
         self._backlog.extendleft(reversed(batch))
         if self._failure is None:
             self.log.warn(

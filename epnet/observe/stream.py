@@ -1,6 +1,6 @@
 """Server-sent events: the state each second, and what happens, to everybody who listens.
 
-All viewers get the same bytes, made once a second and only while somebody listens.  A viewer that
+All viewers get the same bytes, made once a second and only while somebody reads.  A viewer that
 does not read misses states, and nothing waits for it; one that has not read for 20 s is cut off.
 
 Each second an event ``state`` has the form of ``/api/v1/state``; an event ``log`` has a list of the
@@ -104,12 +104,15 @@ class EventStream:
 
     def _tell(self) -> None:
         """Tell everybody what is new."""
-        state, now = self._stateEvent(), self._clock.seconds()
+        now = self._clock.seconds()
+        reading = [viewer for viewer in self.viewers if viewer.stalledSince is None]
         for viewer in tuple(self.viewers):
-            if viewer.stalledSince is None:
-                self._show(viewer, state)
-            elif now - viewer.stalledSince >= PATIENCE_SECONDS:
+            if viewer.stalledSince is not None and now - viewer.stalledSince >= PATIENCE_SECONDS:
                 abort(viewer.request)
+        if reading:
+            state = self._stateEvent()
+            for viewer in reading:
+                self._show(viewer, state)
 
     def _show(self, viewer: Viewer, state: bytes) -> None:
         entries = self._journal.since(viewer.shown)

@@ -153,7 +153,7 @@ class SlowStoreTests(RecorderTestCase):
         self.worker.dead = True
         self.live(30)
         self.assertEqual(len(self.worker.waiting), 1)
-        self.assertEqual(self.recorder.state()["waiting"], 25)
+        self.assertEqual(self.recorder.state()["waiting"], 30)
         self.worker.dead = False
         self.worker.work()
         self.live(5)
@@ -164,7 +164,7 @@ class SlowStoreTests(RecorderTestCase):
         self.worker.dead = True
         self.live(100)
         state = self.recorder.state()
-        self.assertEqual((state["waiting"], state["dropped"], state["written"]), (20, 75, 0))
+        self.assertEqual((state["waiting"], state["dropped"], state["written"]), (25, 75, 0))
         self.worker.dead = False
         self.worker.work()
         self.live(5)

@@ -12,6 +12,7 @@ from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 
 from epnet.observe import stream
+from epnet.observe.snapshot import State
 from tests.observe.sitecase import SiteTestCase
 
 REQUEST = b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -139,6 +140,28 @@ class StalledTests(StreamTestCase):
         slow.read()
         self.house.clock.advance(1)
         self.assertEqual([kind for kind, _ in slow.events()], ["log", "state"])
+
+    def test_whereAllAreStalledNothingIsMade(self) -> None:
+        slow, quick = Browser(self), Browser(self)
+        slow.stall()
+        looks = self.looks()
+        self.house.clock.pump([1] * 3)
+        self.assertEqual(len(looks), 3)
+        quick.stall()
+        self.house.clock.pump([1] * 3)
+        self.assertEqual(len(looks), 3)
+
+    def looks(self) -> list[None]:
+        """One for each look at the router from now on."""
+        looks: list[None] = []
+        look = self.house.snapshots.state
+
+        def state() -> State:
+            looks.append(None)
+            return look()
+
+        self.patch(self.house.snapshots, "state", state)
+        return looks
 
     def test_itIsCutOffInTheEnd(self) -> None:
         slow = Browser(self)

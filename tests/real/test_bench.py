@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from epnet.bench import flood, handshake, memory, pressure, router, session, strangers, watch
+from epnet.bench import (
+    flood,
+    handshake,
+    memory,
+    observers,
+    pressure,
+    router,
+    session,
+    strangers,
+    watch,
+)
 from epnet.bench.frame import Row
 from epnet.bench.processes import Worker, WorkerFailed, household
 
@@ -15,6 +25,7 @@ class BenchmarkTests(SynchronousTestCase):
     def setUp(self) -> None:
         for module, *names in (
             (session, "WARM_SECONDS", "SECONDS"),
+            (observers, "WARM_SECONDS", "SECONDS"),
             (router, "WARM_SECONDS", "SECONDS"),
             (memory, "SETTLING_SECONDS"),
             (handshake, "QUIET_SECONDS"),
@@ -53,6 +64,11 @@ class BenchmarkTests(SynchronousTestCase):
 
     def test_router(self) -> None:
         self.assertMeasured(list(router.run(1, 20)), 6)
+
+    def test_observers(self) -> None:
+        self.patch(observers, "VIEWERS", 3)
+        self.patch(observers.Scene, "check", lambda scene, dead: None)  # nobody stalls so soon
+        self.assertMeasured(list(observers.run(1, 20)), 16)
 
     def test_pressure(self) -> None:
         self.assertMeasured(list(pressure.run(1, 20)), 3)

@@ -1,0 +1,145 @@
+"""A router with observers against the same without: how old messages get, how late grants are.
+
+The worst of observers: a history whose disk never answers, and twenty people with the page open
+none of whom reads.  Then their best: the disk answers, and all of them read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from epnet.bench.frame import Row, inTurn
+from epnet.bench.processes import ELSEWHERE, Worker, WorkerFailed, household
+from epnet.bench.watch import HERTZ, ROOMY
+
+DEVICES: Final = 100
+"""How many devices there are unless told otherwise."""
+TRADING: Final = 40
+"""Between how many of them power flows, at most."""
+VIEWERS: Final = 20
+WARM_SECONDS: Final = 2.0
+SECONDS: Final = 4.0
+MOST_RATIO: Final = 1.2
+
+
+@attrs.frozen
+class Found:
+    """What was found in one window.
+
+    ages: of messages when they had been handled: median and 99th percentile, ms.
+    falls, rises: from a changed demand until the grant that follows it: the same, ms.
+    deciding: the mean time of a decision, ms.
+    share: of a core that the router took, %.
+    """
+
+    ages: list[float]
+    falls: list[float]
+    rises: list[float]
+    deciding: float
+    share: float
+
+
+class Scene:
+    """A router, its devices and its viewers, each kind in a process; use it in a ``with``."""
+
+    def __init__(self, folder: Path, devices: int) -> None:
+        self._server = Worker("Observed", folder)
+        self._crowd = Worker("Crowd", folder)
+        self._exchange = Worker("Exchange", folder)
+        self._viewers = Worker("Viewers", folder, ELSEWHERE)
+        self._trading = min(TRADING, devices // 2)
+        self._resting = devices - self._trading
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Scene:
+        """Connect the devices that rest."""
+        for process in (self._server, self._crowd, self._exchange, self._viewers):
+            self._stack.enter_context(process)
+        self._port: int = self._server.ask("listen", ROOMY)
+        self._crowd.ask("connect", self._port, 0, self._resting, 64, True)
+        self._crowd.ask("rest")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End all processes."""
+        self._stack.close()
+
+    def alone(self) -> Found:
+        """Measure without observers."""
+        return self._measured(lambda: None)
+
+    def watched(self, dead: bool) -> Found:
+        """Measure with observers.
+
+        dead: whether neither the disk nor any viewer answers.
+        """
+        page = self._server.ask("watch", dead)
+        self._viewers.ask("look", page, VIEWERS, not dead)
+        found = self._measured(lambda: self.check(dead))
+        if (there := self._viewers.ask("leave")) != VIEWERS:
+            raise WorkerFailed(f"only {there} of {VIEWERS} viewers were there to the end")
+        self._server.ask("unwatch")
+        return found
+
+    def check(self, dead: bool) -> None:
+        """Make sure that those who do not answer are felt."""
+        stalled, samples = self._server.ask("waiting")
+        if dead and (stalled != VIEWERS or not samples):
+            raise WorkerFailed(f"only {stalled} of {VIEWERS} viewers are stalled")
+
+    def _measured(self, check: Callable[[], None]) -> Found:
+        """Let power flow; look at the second part of the time."""
+        self._crowd.tell("run", WARM_SECONDS + SECONDS, HERTZ)
+        self._exchange.ask("connect", self._port, self._resting, self._trading, 16, True)
+        self._exchange.tell("trade", WARM_SECONDS + SECONDS)
+        time.sleep(WARM_SECONDS)
+        self._server.ask("ages")
+        before, decided = self._server.ask("usage"), self._server.ask("decided")
+        took = self._exchange.answer()
+        after, ages = self._server.ask("usage"), self._server.ask("ages")
+        count, seconds = (b - a for a, b in zip(decided, self._server.ask("decided"), strict=True))
+        check()
+        self._exchange.ask("hangUp")
+        lost = self._crowd.answer()["lost"] + took["lost"]
+        if lost:
+            raise WorkerFailed(f"{lost} devices lost their connection")
+        share = (after[0] - before[0]) / (after[1] - before[1]) * 100
+        return Found(ages, took["falls"], took["rises"], seconds / count * 1000, share)
+
+
+def run(rounds: int, devices: int) -> Iterator[Row]:
+    """Measure the same router with and without observers, round by round."""
+    with household(devices) as folder, Scene(folder, devices) as scene:
+        alone, dead, alive = inTurn(
+            rounds,
+            scene.alone,
+            lambda: scene.watched(True),
+            lambda: scene.watched(False),
+        )
+    yield from _rows("all stalled", dead, alone, MOST_RATIO)
+    yield from _rows("all reading", alive, alone, None)
+
+
+def _rows(
+    which: str, watched: list[Found], alone: list[Found], mostRatio: float | None
+) -> Iterator[Row]:
+    for what, name in (
+        ("age of messages", "ages"),
+        ("a lower demand until the lower grant", "falls"),
+        ("a higher demand until a higher grant", "rises"),
+    ):
+        for number, part in enumerate(("median", "p99")):
+            values, baselines = (
+                [getattr(found, name)[number] for found in each] for each in (watched, alone)
+            )
+            line = f"{which}: {what}, {part}"
+            yield Row(line, "ms", values, "no observers", baselines, mostRatio)
+    for what, unit, name in (("a decision", "ms", "deciding"), ("of a core", "%", "share")):
+        values, baselines = ([getattr(found, name) for found in each] for each in (watched, alone))
+        yield Row(f"{which}: {what}", unit, values, "no observers", baselines, mostRatio)

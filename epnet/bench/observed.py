@@ -24,7 +24,7 @@ from epnet.observe.snapshot import Snapshots
 from epnet.observe.sqlite import SqliteStore
 from epnet.observe.web import makeSite
 from epnet.observe.worker import Worker
-from epnet.router.ports import PortMaker
+from epnet.router.portmaker import PortMaker
 from epnet.router.router import Router
 from epnet.wire import Message, SupplyParameters
 

@@ -24,6 +24,7 @@ from epnet.wire.kinds import (
     Text,
     Timestamp,
 )
+from epnet.wire.routerpath import MOST_NAMES, NamesKind
 from epnet.wire.schema import MAX_RESERVED_TYPE, Message
 from epnet.wire.shape import SOURCES, Layout, Part, shapeOf
 from epnet.wire.values import Source
@@ -54,6 +55,7 @@ _FORMS: Final[dict[type, str]] = {
     MixKind: "mix",
     SharesKind: "shares",
     IsolationKind: "isolation",
+    NamesKind: "names",
     Kind: "other",
 }
 """The names of the Lua functions that read the value types."""
@@ -107,6 +109,8 @@ def _kindTable(kind: Kind[Any]) -> dict[str, object]:
     table = {"id": kind.id, "name": kind.name, "unit": kind.unit, "form": form}
     if isinstance(kind, Text) and kind.maxLength is not None:
         table["maxLength"] = kind.maxLength
+    if isinstance(kind, NamesKind):
+        table |= {"most": MOST_NAMES, "maxLength": kind.of.maxLength}
     shape = shapeOf(kind)
     if shape.layout is not Layout.SINGLE:
         table["parts"] = [_partTable(part) for part in shape.parts]

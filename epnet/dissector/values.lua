@@ -23,6 +23,7 @@ local PROTO_FIELDS = {
     quantity = ProtoField.double,
     percentage = ProtoField.double,
     text = ProtoField.string,
+    names = ProtoField.string,
     currency = ProtoField.string,
     timestamp = ProtoField.string,
     flag = ProtoField.bool,
@@ -138,6 +139,18 @@ function takes.text(place, kind, data)
     end
     put(place, data, data.value, kind)
     return data.value
+end
+
+function takes.names(place, kind, data)
+    if data.major ~= ARRAY then
+        mismatch("value.shape", data, "an array of texts")
+    elseif #data.parts > kind.most then
+        local text = string.format("%d identities, the most is %d", #data.parts, kind.most)
+        fault("field.length", data.start, text)
+    end
+    for _, name in ipairs(data.parts) do
+        takes.text(place, kind, name)
+    end
 end
 
 function takes.currency(place, kind, data)

@@ -32,6 +32,7 @@ from epnet.wire.registry import (
     registeredMessages,
     registerField,
 )
+from epnet.wire.routerpath import RouterPath
 from epnet.wire.schema import Field, Message, field, message
 from epnet.wire.values import Bounds, Isolation, IsolationState, Mix, Price, Source
 
@@ -54,6 +55,7 @@ __all__ = [
     "Mix",
     "Ping",
     "Price",
+    "RouterPath",
     "SessionParameters",
     "Severity",
     "SoftDisconnect",

@@ -26,6 +26,7 @@ from epnet.wire.kinds import (
     Timestamp,
 )
 from epnet.wire.registry import registeredMessages
+from epnet.wire.routerpath import NamesKind
 from epnet.wire.schema import Message
 from epnet.wire.timestamps import formatTimestamp, parseTimestamp
 from epnet.wire.values import Bounds, Isolation, IsolationState, Price, Source
@@ -263,6 +264,10 @@ def _fromCbor(kind: Kind[Any], value: JSON, path: str) -> object:
         raise InvalidValue(path, value, f"CBOR of a {kind.name} in hex ({error})") from None
 
 
+def _names(kind: Kind[Any], value: tuple[str, ...]) -> JSON:
+    return list(value)
+
+
 _SOURCES: Final = {each.title: each for each in Source}
 _STATES: Final = {each.title: each for each in IsolationState}
 _Form = tuple[
@@ -279,6 +284,7 @@ _FORMS: Final[dict[type, _Form]] = {
     PricesKind: (_prices, _fromPrices),
     MixKind: (_mix, _fromMix),
     IsolationKind: (_isolation, _fromIsolation),
+    NamesKind: (_names, _fromPlain),
     Kind: (_cbor, _fromCbor),  # what an extension made from scratch
 }
 

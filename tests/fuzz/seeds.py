@@ -24,6 +24,7 @@ from epnet.wire import (
 from epnet.wire.compounds import BoundsKind, IsolationKind, MixKind, PricesKind
 from epnet.wire.frames import MAGIC
 from epnet.wire.kinds import Binary, Flag, Kind, Quantity, Text, Timestamp
+from epnet.wire.routerpath import NamesKind
 from tests.fuzz.targets import HEADERS, UNKNOWN_TYPE
 from tests.wire import test_examples
 
@@ -38,6 +39,7 @@ _VALUES: Final[dict[type, Any]] = {
     IsolationKind: Isolation(IsolationState.OK, 1e6, 70000),
     Quantity: 99.9999,
     Text: "a text, ž",
+    NamesKind: ("house-1", "ž"),
     Flag: True,
     Binary: b"\x01\xff",
     Timestamp: datetime(2025, 6, 1, 12, 30, 0, 250000, tzinfo=UTC),

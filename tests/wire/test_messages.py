@@ -123,7 +123,7 @@ class MessageTests(SynchronousTestCase):
         self.assertEqual(found, [("power_limit", "W", 0), ("voltage", "V", 5)])
 
     def test_tables(self) -> None:
-        """The six messages of the spec with its ids and names."""
+        """The six messages of the spec with its ids and names, and the one of ours."""
         tables = {
             cls.__name__: (cls.typeId, [row.name for row in cls.fields])
             for cls in registeredMessages()
@@ -165,6 +165,7 @@ class MessageTests(SynchronousTestCase):
                     0xDCDCBA77,
                     ["soc", "soc_target", "soc_target_time", "capacity", "energy_mix"],
                 ),
+                "RouterPath": (0x4550524F, ["rank", "path", "ready", "bus", "drivers"]),
             },
         )
         for cls in registeredMessages():

@@ -30,6 +30,7 @@ from epnet.wire import (
 )
 from epnet.wire.compounds import BoundsKind, IsolationKind, MixKind, PricesKind
 from epnet.wire.kinds import Currency, Flag, Kind, Quantity, Text
+from epnet.wire.routerpath import NamesKind
 from epnet.wire.walk import Fault, Item, Skimmer, parse
 from tests.wire.helpers import framesIn
 
@@ -64,6 +65,8 @@ def valuesOf(kind: Kind[Any]) -> st.SearchStrategy[Any]:
     if isinstance(kind, IsolationKind):
         resistance = st.none() | numbers
         return states.flatmap(lambda state: st.tuples(st.just(state), resistance, resistance))
+    if isinstance(kind, NamesKind):
+        return st.lists(texts, max_size=4)
     assert isinstance(kind, Quantity | Text | Flag) and not isinstance(kind, Currency)
     return {Quantity: numbers, Text: texts, Flag: st.booleans()}.get(type(kind), numbers)
 

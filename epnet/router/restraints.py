@@ -33,8 +33,12 @@ class Restraints:
         self._limitExpires = inf if expires is None else expires
 
     def rest(self, reason: str, seconds: float, now: float) -> None:
-        """Carry nothing for some seconds."""
-        self._rest = (now + seconds, seconds, reason)
+        """Carry nothing for some seconds, or as long as an earlier rest still demands."""
+        if self._rest is not None:
+            since, before, _ = self._rest
+            if since <= now and since + before > now + seconds:
+                return
+        self._rest = (now, seconds, reason)
 
     @property
     def resting(self) -> bool:
@@ -45,9 +49,9 @@ class Restraints:
         """The bound of a rest that is on, else None."""
         if self._rest is None:
             return None
-        until, seconds, reason = self._rest
+        since, seconds, reason = self._rest
         # A clock that jumped back must not keep a port closed for good.
-        if until - seconds <= now < until:
+        if since <= now < since + seconds:
             return Bound(0.0, Reason.COOLDOWN, seconds, reason)
         self._rest = None
         return None

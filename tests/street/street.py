@@ -23,7 +23,7 @@ from epnet.interfaces import IDevice
 from epnet.node import DeviceNode, parametersOf
 from epnet.router.ports import Port
 from epnet.router.router import Router
-from epnet.router.settings import DC_VOLTAGE, DEFAULT_PORTS, PortSettings
+from epnet.router.settings import AC_VOLTAGE, DC_VOLTAGE, DEFAULT_PORTS, PortSettings
 from epnet.testing import VirtualClock
 from epnet.wire import (
     Bounds,
@@ -74,6 +74,7 @@ class Gadget(SimulatedDevice):
     price: float | None = None
     mix: dict[Source, int] | None = None
     rating: float = 50_000.0
+    volts: float = 400.0
 
     @property
     def rating_w(self) -> float:
@@ -81,11 +82,11 @@ class Gadget(SimulatedDevice):
 
     @property
     def window(self) -> Bounds:
-        return DC_VOLTAGE
+        return DC_VOLTAGE if self.volts > 300 else AC_VOLTAGE
 
     @property
     def voltage_v(self) -> float:
-        return 400.0
+        return self.volts
 
     def available_w(self) -> float:
         return self.offer_w or 0.0

@@ -9,8 +9,8 @@ peer, the *newcomer* is not announced to the node; it lives on Pings until this 
 2. The decider keeps the *established* connection if a frame arrives on it within 300 ms of the
    newcomer's Session Parameters, since live peers send every 100 ms.  Otherwise the established
    one is half-open and the newcomer takes its place.  The other one is closed with a reason.
-3. The other end waits for that.  A peer that does not know the rule closes nothing: after 2 s the
-   established connection stays, unless it is quiet.
+3. The other end waits for that.  A peer that does not know the rule closes nothing: when there
+   have been both for 2 s, the established connection stays, unless it is quiet.
 4. A newcomer without a certificate, or with another key, never displaces a session that no
    certificate vouches for (policy ``open``).
 5. There may be several newcomers; each is held against the established connection as above, which
@@ -57,7 +57,7 @@ def decides(ours: str, theirs: str, dialled: tuple[bool, bool]) -> bool:
 class _Newcomer:
     """A connection beside the established one with the same peer.
 
-    since: when the established one has to be heard after, to stay, s.
+    since: when the established one has to be heard after, to stay, where our end decides, s.
     weDecide: whether our end decides between the two.
     """
 
@@ -72,7 +72,7 @@ class _Newcomer:
             if heardAt > self.since:
                 return False
             return True if now - self.since >= TERM_SECONDS else None
-        if now - self.since < PATIENCE_SECONDS:
+        if min(self.protocol.openFor(), established.openFor()) < PATIENCE_SECONDS:
             return None
         return now - heardAt >= QUIET_SECONDS
 

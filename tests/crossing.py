@@ -83,6 +83,7 @@ class End:
         self.announced = self.closed = False
         self.other: End | None = None
         self._world = world
+        self._openedAt = 0.0
 
     @property
     def peer(self) -> Any:
@@ -92,8 +93,11 @@ class End:
         """The peer's Session Parameters arrive."""
         if not self.closed:
             self.session.peer = peerNamed("beta" if self.side == "alpha" else "alpha")
-            self.session.heardAt = self._world.now
+            self.session.heardAt = self._openedAt = self._world.now
             self._world.registers[self.side].opened(self, self._world.now)
+
+    def openFor(self) -> float:
+        return self._world.now - self._openedAt
 
     def hear(self) -> None:
         """A frame arrives."""

@@ -12,38 +12,16 @@ from epnet.connections import Connections
 from epnet.duplicates import decides
 from epnet.factory import EPClientFactory, EPPeerFactory, EPServerFactory
 from epnet.identity import CertificateIdentity, Peer
-from epnet.interfaces import ILink
-from epnet.lifecycle import Ending
-from epnet.node import DeviceNode, parametersOf
+from epnet.node import parametersOf
 from epnet.protocol import EPProtocol
 from epnet.testing import MemoryPair, issueTrusts
 from epnet.tls import Trust
-from epnet.wire import DemandParameters, SessionParameters, SupplyParameters
+from epnet.wire import SessionParameters
 from tests.fakes import FakeDevice
-
-SUPPLY = SupplyParameters(voltage_limit=(200, 250), power_limit=5000)
-DEMAND = DemandParameters(voltage=230, power_limit=3000)
+from tests.meeting import DEMAND, SUPPLY, WatchingNode
 
 TRUSTS: dict[str, Trust] = {}
 """Made once for the module: making keys takes longer than the tests."""
-
-
-class WatchingNode(DeviceNode):
-    """Remembers which links it was told of, and that it never has two at once."""
-
-    def __init__(self, device: FakeDevice, parameters: SessionParameters, clock: Clock) -> None:
-        super().__init__(device, parameters, clock)
-        self.live: list[ILink] = []
-        self.most = 0
-
-    def sessionOpened(self, link: ILink) -> None:
-        self.live.append(link)
-        self.most = max(self.most, len(self.live))
-        super().sessionOpened(link)
-
-    def sessionClosed(self, link: ILink, ending: Ending) -> None:
-        self.live.remove(link)
-        super().sessionClosed(link, ending)
 
 
 class Side:

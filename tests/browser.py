@@ -16,6 +16,9 @@ from twisted.python.failure import Failure
 CHROMIUM = shutil.which("chromium")
 NO_CHROMIUM = None if CHROMIUM else "chromium is not installed (apt-get install chromium)"
 
+PATIENCE_SECONDS = 180
+"""How long the browser may take for one thing."""
+
 OPTIONS = [
     "--headless",
     "--no-sandbox",
@@ -28,6 +31,18 @@ OPTIONS = [
     "--disable-sync",
     "about:blank",
 ]
+
+
+KEYS = {
+    "Enter": {"windowsVirtualKeyCode": 13, "text": "\r"},
+    " ": {"windowsVirtualKeyCode": 32, "text": " "},
+    "Escape": {"windowsVirtualKeyCode": 27},
+    "Tab": {"windowsVirtualKeyCode": 9},
+    "ArrowLeft": {"windowsVirtualKeyCode": 37},
+    "ArrowRight": {"windowsVirtualKeyCode": 39},
+    "Home": {"windowsVirtualKeyCode": 36},
+}
+"""What the browser has to be told of a key besides its name."""
 
 
 class Browser(ProcessProtocol):
@@ -69,7 +84,7 @@ class Browser(ProcessProtocol):
             message["sessionId"] = self._session
         answer = self._answers[self._count] = Deferred()
         self.transport.writeToChild(3, json.dumps(message).encode() + b"\0")
-        return answer.addTimeout(60, reactor)
+        return answer.addTimeout(PATIENCE_SECONDS, reactor)
 
     async def run(self, script: str) -> Any:
         """The value of an expression in the page; a promise is waited for."""
@@ -80,13 +95,31 @@ class Browser(ProcessProtocol):
             raise AssertionError(f"{script}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
-    async def until(self, script: str) -> None:
+    async def until(self, script: str, seconds: float = 30) -> None:
         """Wait until an expression in the page is true."""
         await self.run(
             "new Promise((done, fail) => { const began = performance.now(); const look = () => { "
-            f"if ({script}) done(); else if (performance.now() - began > 30000) "
+            f"if ({script}) done(); else if (performance.now() - began > {seconds * 1000:g}) "
             f"fail(new Error({json.dumps(script)})); else setTimeout(look, 50); }}; look(); }})"
         )
+
+    async def press(self, key: str) -> None:
+        """Press a key and let it go."""
+        code = KEYS.get(key, {})
+        for kind in ("keyDown", "keyUp"):
+            await self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, **code)
+
+    async def click(self, selector: str) -> None:
+        """Click on the middle of the first element of that kind."""
+        element = f"document.querySelector({json.dumps(selector)})"
+        await self.run(f"{element}.scrollIntoView({{block: 'center'}})")
+        box = await self.run(
+            f"(box => [box.x + box.width / 2, box.y + box.height / 2])"
+            f"({element}.getBoundingClientRect())"
+        )
+        place = {"x": box[0], "y": box[1], "button": "left", "clickCount": 1}
+        for kind in ("mousePressed", "mouseReleased"):
+            await self.call("Input.dispatchMouseEvent", type=kind, **place)
 
     async def picture(self, path: Path, width: int, height: int, *, dark: bool = False) -> None:
         """A screenshot of the page at that size."""

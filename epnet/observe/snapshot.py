@@ -24,6 +24,7 @@ from epnet.observe.accounting import (
     networkState,
 )
 from epnet.observe.history import HistoryState
+from epnet.router.decisions import Direction
 from epnet.router.reasons import Reason
 from epnet.wire import DemandParameters, Message, StorageParameters, SupplyParameters
 from epnet.wire.jsonform import fieldsOf
@@ -102,6 +103,8 @@ class DeviceState(AccountState, WhyState):
     side: A loads, B utility grid, C other routers, D local resources (EnergyNet §2.2).
     kind: 'AC' or 'DC'.
     supply, demand, storage: its newest messages, however old; null where it never sent one.
+    limit_import_w, limit_export_w: the most that device, port, cable, policies and operator allow
+        now, W; null before the first decision.
     granted_w: the set-point of the direction in use, W.
     import_w, export_w: what flows, W; by the port's meter, or an estimate where `estimated`.
     """
@@ -115,6 +118,8 @@ class DeviceState(AccountState, WhyState):
     supply: Fields | None
     demand: Fields | None
     storage: Fields | None
+    limit_import_w: float | None
+    limit_export_w: float | None
     granted_w: float
     granted_import_w: float
     granted_export_w: float
@@ -287,6 +292,8 @@ def _deviceState(port: Port, protocol: EPProtocol | None, router: Router) -> Dev
         "supply": _latest(port, SupplyParameters),
         "demand": _latest(port, DemandParameters),
         "storage": _latest(port, StorageParameters),
+        "limit_import_w": _limit(port, Direction.IMPORT),
+        "limit_export_w": _limit(port, Direction.EXPORT),
         "granted_w": round(port.import_w or port.export_w, 3),
         "granted_import_w": round(port.import_w, 3),
         "granted_export_w": round(port.export_w, 3),
@@ -331,6 +338,11 @@ _NO_SESSION: Final[SessionState] = {
 def _latest(port: Port, kind: type[Message]) -> Fields | None:
     message = port.link.latest(kind) if port.link is not None else None
     return fieldsOf(message) if message is not None else None
+
+
+def _limit(port: Port, direction: Direction) -> float | None:
+    decision = port.decisions.get(direction)
+    return None if decision is None else _watts(decision.bound_w)
 
 
 def _why(port: Port, allocation: Allocation) -> WhyState:

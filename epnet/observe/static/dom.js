@@ -12,7 +12,10 @@ export function element(tag, className, text) {
 }
 
 export function set(node, attributes) {
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  for (const [name, value] of Object.entries(attributes)) {
+    const text = String(value);
+    if (node.getAttribute(name) !== text) node.setAttribute(name, text);
+  }
   return node;
 }
 
@@ -28,6 +31,29 @@ export function icon(kind) {
 
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
+}
+
+// A button that tells why; `app.js` listens to all of them.
+export function whyButton(identity, text) {
+  const made = element("button", "link", text);
+  made.type = "button";
+  made.dataset.why = identity;
+  return made;
+}
+
+// Buttons of which one is chosen: `choices` are [value, text].
+export function choose(box, choices, first, chosen) {
+  const buttons = choices.map(([value, text]) => {
+    const made = box.appendChild(element("button", "", text));
+    made.type = "button";
+    made.addEventListener("click", () => mark(value));
+    return [value, made];
+  });
+  function mark(value) {
+    for (const [each, made] of buttons) set(made, { "aria-pressed": each === value });
+    chosen(value);
+  }
+  mark(first);
 }
 
 // Things of the page by key: made once, updated while the key is there, removed when it is gone.
@@ -49,5 +75,15 @@ export class Kept {
       if (!this.things.has(key)) this.things.set(key, this.make(key));
       return this.things.get(key);
     });
+  }
+
+  // The same, in that order below `parent`; nothing is moved that is in its place.
+  showIn(parent, keys) {
+    const shown = this.show(keys);
+    shown.forEach(({ root }, index) => {
+      const there = parent.children[index];
+      if (there !== root) parent.insertBefore(root, there ?? null);
+    });
+    return shown;
   }
 }

@@ -1,43 +1,40 @@
 // The picture of who feeds whom.
 //
 // Sources on the left, the bus in the middle, sinks on the right.  A ribbon is as thick as its
-// power; at the bus the ribbons of a side stand one on the other.
+// power, in strands by the sources of its energy; at the bus the ribbons of a side stand one on the
+// other.  Each device with its ribbon is a button that tells why.
 
 import { Kept, at, set, setText, svg } from "./dom.js";
-import { kindOf, nameOf, sum, watts } from "./words.js";
+import {
+  flowing, flowsOut, kindOf, nameOf, possible, shares, sum, watts, wattsOf, whyOf,
+} from "./words.js";
 
-const ROW = 64;
-const BOX = 52;
-const LABEL = 20;
+const ROW = 88;
+const BOX = 66;
+const LABEL = 22;
+const LEAST = 280;
 const NARROW = 480;
 const picture = {
   nodes: new Kept(makeNode),
-  bus: svg("rect", { class: "bus", rx: 4, width: 8 }),
+  bus: svg("rect", { class: "bus", rx: 5, width: 10 }),
   label: svg("text", { class: "note middle" }),
   most: { one: 1, all: 1 },
   state: null,
 };
 
-function makeNode() {
-  const root = svg("g");
-  const parts = { root };
-  for (const name of ["ribbon", "motion"]) {
-    parts[name] = root.appendChild(svg("path", { class: name }));
-  }
-  parts.box = root.appendChild(svg("rect", { class: "box", rx: 9, height: BOX }));
-  parts.edge = root.appendChild(svg("rect", { class: "edge", rx: 2, width: 4, height: BOX - 16 }));
+function makeNode(identity) {
+  const root = svg("g", { role: "button", tabindex: 0, "data-why": identity });
+  const parts = { root, strands: [] };
+  parts.ribbon = root.appendChild(svg("g"));
+  parts.motion = root.appendChild(svg("path", { class: "motion" }));
+  parts.box = root.appendChild(svg("rect", { class: "box", rx: 10, height: BOX }));
   parts.icon = root.appendChild(svg("use", { class: "icon" }));
   parts.name = root.appendChild(svg("text"));
   parts.power = root.appendChild(svg("text", { class: "power" }));
-  parts.tip = root.appendChild(svg("title"));
+  parts.track = root.appendChild(svg("rect", { class: "track", rx: 2, height: 4 }));
+  parts.level = root.appendChild(svg("rect", { class: "level", rx: 2, height: 4 }));
+  parts.charge = root.appendChild(svg("text", { class: "note end" }));
   return parts;
-}
-
-function flowsOut(device) {
-  if (device.import_w > 0 || device.export_w > 0) return device.export_w > (device.import_w ?? 0);
-  if (device.supply && !device.demand) return false;
-  if (device.demand && !device.supply) return true;
-  return device.side !== "B" && kindOf(device) !== "solar" && kindOf(device) !== "wind";
 }
 
 function fitted(text, letters) {
@@ -51,25 +48,31 @@ export function showPicture(state) {
   const devices = state.devices;
   const sides = [devices.filter((each) => !flowsOut(each)), devices.filter(flowsOut)];
   const width = Math.max(300, canvas.clientWidth || 700);
-  const height = Math.max(2, sides[0].length, sides[1].length) * ROW;
-  const boxWidth = Math.min(230, Math.round(width * 0.39));
+  const height = Math.max(LEAST, sides[0].length * ROW, sides[1].length * ROW);
+  const boxWidth = Math.min(230, Math.round(width * 0.4));
   const scale = scaleOf(devices, height, width / 2 - boxWidth);
   set(canvas, { viewBox: `0 0 ${width} ${height + LABEL}`, height: height + LABEL });
   set(canvas, { "aria-label": inWords(devices) });
-  const nodes = picture.nodes.show(devices.map((each) => each.identity));
+  const ordered = sides.flat();
+  const nodes = picture.nodes.showIn(canvas, ordered.map((each) => each.identity));
+  ordered.forEach((device, index) => {
+    const [side, right, row] = index < sides[0].length
+      ? [sides[0], false, index] : [sides[1], true, index - sides[0].length];
+    const step = height / side.length;
+    drawBox(nodes[index], device, {
+      narrow: width < NARROW, x: right ? width - boxWidth : 0, y: (row + 0.5) * step, boxWidth,
+    });
+  });
   sides.forEach((side, right) => {
     let bus = (height - sum(side, right ? "export_w" : "import_w") * scale) / 2;
     side.forEach((device, row) => {
-      const y = (height - side.length * ROW) / 2 + row * ROW + ROW / 2;
-      const power = (right ? device.export_w : device.import_w) ?? 0;
-      const node = nodes[devices.indexOf(device)];
-      if (!node.root.parentNode) canvas.append(node.root);
-      set(node.root, { class: `kind-${kindOf(device)}${power > 0 ? "" : " idle"}` });
-      const x = right ? width - boxWidth : 0;
-      drawBox(node, device, { right, power, narrow: width < NARROW, x, y, boxWidth });
-      const ends = right ? [width / 2 + 4, width - boxWidth] : [width / 2 - 4, boxWidth];
-      drawFlow(node, { ends, y, bus: bus + (power * scale) / 2, power, thickness: power * scale });
-      bus += power * scale;
+      const thickness = flowing(device) * scale;
+      const ends = right ? [width / 2 + 5, width - boxWidth] : [boxWidth, width / 2 - 5];
+      const tops = [bus, ((row + 0.5) * height) / side.length - thickness / 2];
+      drawFlow(nodes[ordered.indexOf(device)], device, {
+        ends, tops: right ? tops : tops.reverse(), thickness,
+      });
+      bus += thickness;
     });
   });
   drawBus(canvas, state, width, height, scale);
@@ -82,43 +85,82 @@ function scaleOf(devices, height, gap) {
   const powers = devices.flatMap((each) => [each.import_w ?? 0, each.export_w ?? 0]);
   most.one = Math.max(most.one, ...powers);
   most.all = Math.max(most.all, sum(devices, "import_w"), sum(devices, "export_w"));
-  return Math.min((0.75 * height) / most.all, Math.min(BOX - 8, 0.35 * gap) / most.one);
+  return Math.min((0.75 * height) / most.all, Math.min(BOX - 10, 0.5 * gap) / most.one);
 }
 
 function drawBus(canvas, state, width, height, scale) {
   const [x, y] = [width / 2, height / 2];
   const total = Math.max(sum(state.devices, "import_w"), sum(state.devices, "export_w"));
-  const long = Math.max(40, total * scale + 16);
-  // Where there is no room between the ribbons, the label stands at the foot.
-  const foot = width < NARROW ? height + LABEL - 5 : y + long / 2 + 18;
-  set(picture.bus, { x: x - 4, y: y - long / 2, height: long });
-  setText(set(picture.label, { x, y: foot }), `Bus ${watts(state.totals.bus_w)}`);
+  const long = Math.max(48, total * scale + 20);
+  set(picture.bus, { x: x - 5, y: y - long / 2, height: long });
+  setText(set(picture.label, { x, y: height + LABEL - 6 }), `Bus ${watts(state.totals.bus_w)}`);
   if (canvas.lastChild !== picture.label) canvas.append(picture.bus, picture.label);
 }
 
-function drawBox(node, device, { right, power, narrow, x, y, boxWidth }) {
+function drawBox(node, device, { narrow, x, y, boxWidth }) {
   const kind = kindOf(device);
-  const [pad, size, gap, letter] = narrow ? [7, 18, 5, 6.7] : [12, 24, 8, 7.4];
-  const indent = pad + size + gap;
+  const [pad, size, gap, letter] = narrow ? [8, 20, 6, 7] : [14, 28, 10, 7.6];
+  const indent = x + pad + size + gap;
+  const soc = device.storage?.soc;
+  const room = boxWidth - (indent - x) - 8;
+  const connected = device.session.connected;
   set(node.box, { x, y: y - BOX / 2, width: boxWidth });
-  set(node.edge, { x: right ? x : x + boxWidth - 4, y: y - BOX / 2 + 8 });
-  set(node.icon, { href: `#icon-${kind}`, x: x + pad, y: y - size / 2, width: size, height: size });
-  set(node.name, { x: x + indent, y: y - 5 });
-  set(node.power, { x: x + indent, y: y + 15 });
-  setText(node.name, fitted(nameOf(device), Math.floor((boxWidth - indent - 8) / letter)));
-  setText(node.power, device.session.connected ? watts(power) : "away");
-  setText(node.tip, `${nameOf(device)} (${device.identity}): ${device.why}`);
+  set(node.icon, {
+    href: `#icon-${kind}`, x: x + pad, y: y - size / 2 - 4, width: size, height: size,
+  });
+  set(node.name, { x: indent, y: y - 10 });
+  set(node.power, { x: indent, y: y + 10 });
+  set(node.charge, { x: x + boxWidth - 10, y: y - 10 });
+  const charged = Number.isFinite(soc);
+  setText(node.charge, charged ? `${Math.round(soc)}\u00a0%` : "");
+  setText(node.name, fitted(nameOf(device), Math.floor((room - (charged ? 34 : 0)) / letter)));
+  const now = flowing(device);
+  const text = wattsOf(now, possible(device));
+  setText(node.power, !connected ? "away" : text.length * letter > room ? watts(now) : text);
+  drawLevel(node, x + pad, y + BOX / 2 - 12, boxWidth - 2 * pad, now / (possible(device) || now || 1));
+  const verb = flowsOut(device) ? "gets" : "gives";
+  set(node.root, {
+    class: `node kind-${kind}${now > 0 ? "" : " idle"}`,
+    "aria-label": connected
+      ? `${nameOf(device)} ${verb} ${text}${charged ? `, charge ${Math.round(soc)} %` : ""}: `
+        + `${whyOf(device).why}. Show why`
+      : `${nameOf(device)} is away. Show why`,
+  });
 }
 
-// The ribbon between the bus, at height `bus`, and the box, at height `y`.  Its dots run from left
-// to right on both sides: from a source to the bus, from the bus to a sink.
-function drawFlow(node, { ends: [inner, outer], y, bus, power, thickness }) {
-  const [x1, y1, x2, y2] = inner < outer ? [inner, bus, outer, y] : [outer, y, inner, bus];
-  const middle = (x1 + x2) / 2;
-  const path = `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`;
-  const stroke = power > 0 ? Math.max(1.5, thickness).toFixed(2) : 0;
-  set(node.ribbon, { d: path, "stroke-width": stroke });
-  set(node.motion, { d: power > 0 ? path : "" });
+// How much of what is possible flows.
+function drawLevel(node, x, y, width, part) {
+  set(node.track, { x, y, width });
+  set(node.level, { x, y, width: (width * Math.min(1, part)).toFixed(1) });
+}
+
+// The ribbon from the left end to the right one, whose upper edge has the heights `tops`.  Its dots
+// run from left to right on both sides: from a source to the bus, from the bus to a sink.
+function drawFlow(node, device, { ends: [left, right], tops: [from, to], thickness }) {
+  const parts = thickness > 0 ? shares(device.mix) : [];
+  if (thickness > 0 && !parts.length) parts.push(["Other", 100]);
+  while (node.strands.length < parts.length) {
+    node.strands.push(node.ribbon.appendChild(svg("path")));
+  }
+  while (node.strands.length > parts.length) node.strands.pop().remove();
+  const total = parts.reduce((all, [, share]) => all + share, 0);
+  const shown = Math.max(2, thickness);
+  const middle = (left + right) / 2;
+  const bend = (x1, y1, x2, y2) => `${middle} ${y1.toFixed(1)} ${middle} ${y2.toFixed(1)} ${x2} ${y2.toFixed(1)}`;
+  let offset = 0;
+  parts.forEach(([source, share], index) => {
+    const [a, b] = [from + offset, to + offset];
+    offset += (shown * share) / total;
+    const [c, d] = [from + offset, to + offset];
+    set(node.strands[index], {
+      class: `strand source-${source}`,
+      d: `M${left} ${a.toFixed(1)}C${bend(left, a, right, b)}V${d.toFixed(1)}C${bend(right, d, left, c)}Z`,
+    });
+  });
+  const [y1, y2] = [from + shown / 2, to + shown / 2];
+  set(node.motion, {
+    d: thickness > 0 ? `M${left} ${y1.toFixed(1)}C${bend(left, y1, right, y2)}` : "",
+  });
 }
 
 function inWords(devices) {
@@ -127,7 +169,7 @@ function inWords(devices) {
     .map((each) => `${nameOf(each)} ${watts(each[field])}`)
     .join(", ") || "nobody";
   return `Power flows from ${list("import_w")} over the bus to ${list("export_w")}. `
-    + "The table below has every value.";
+    + "The table of devices has every value.";
 }
 
 new ResizeObserver(() => picture.state && showPicture(picture.state)).observe(at("flows"));

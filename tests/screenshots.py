@@ -1,4 +1,4 @@
-"""Takes the pictures of the live page that the documentation shows, from the demonstration as it runs::
+"""Takes the pictures of the live page in the documentation, from the demonstration as it runs::
 
     python -m tests.screenshots docs/pictures
 

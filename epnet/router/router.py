@@ -112,7 +112,7 @@ class Router:
         self._limits: dict[str, tuple[float, float | None]] = {}
         self._shedList = shedding.NOTHING
         self._shedListAt = -inf
-        self._ticked = self._planned = clock.seconds()
+        self._ticked = self._planned = self._metered = clock.seconds()
         self._consentEnds = inf
         self._made: tuple[list[Port], Plan] | None = None
         self._summed: Allocation | None = None
@@ -232,11 +232,17 @@ class Router:
         return port.messages(self._clock.seconds()) if port is not None else ()
 
     def advance(self, now: float) -> None:
-        """Plan when the tick is due, or when consent has expired for power in use."""
+        """Plan when the tick is due, or when consent for power in use is over; read the meters."""
+        self._plan(now)
+        # Not only at a tick: plans made in between put the next one off again and again.
+        if now + SLACK - self._metered >= TICK_SECONDS or now < self._metered:
+            self._metered = now
+            self.accounts.advance(now, self.ports.values())
+
+    def _plan(self, now: float) -> None:
         # A clock that jumped back is a reason to plan, too.
         if now + SLACK - self._ticked >= TICK_SECONDS or now < self._ticked:
             self.allocate()
-            self.accounts.advance(now, self.ports.values())
         elif self._urgent:
             self._hurry(now)
         elif now >= self._consentEnds:

@@ -16,12 +16,11 @@ from epnet.wire import DemandParameters
 from tests.observe.house import hear
 from tests.observe.sitecase import Response, SiteTestCase
 
+SCRIPTS = ["app", "charts", "dom", "events", "picture"]
+SCRIPTS += ["plot", "table", "totals", "why", "words"]
 PAGE = {
     "index.html": "text/html; charset=utf-8",
-    "app.js": "text/javascript; charset=utf-8",
-    "dom.js": "text/javascript; charset=utf-8",
-    "picture.js": "text/javascript; charset=utf-8",
-    "words.js": "text/javascript; charset=utf-8",
+    **{f"{name}.js": "text/javascript; charset=utf-8" for name in SCRIPTS},
     "style.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }

@@ -33,7 +33,7 @@ class LiveTests(PageTestCase):
         async def look() -> None:
             await self.browser.open(self.url)
             await self.browser.until("document.querySelectorAll('#rows tr').length === 2")
-            text = await self.browser.run("document.body.innerText")
+            text = (await self.browser.run("document.body.innerText")).replace("\u00a0", " ")
             for words in ("The house", "Car", "3.00 kW out", "its own request or limit, 3000 W"):
                 self.assertIn(words, text)
             self.assertEqual(self.browser.complaints, [])

@@ -126,6 +126,20 @@ class ConsentTests(RouterTestCase):
         self.assertTrue(self.solar.transferring)
         self.assertTrue(self.car.transferring)
 
+    def test_theMetersAreReadHoweverOftenOffersFall(self) -> None:
+        self.solar.hear(offer(5000))
+        self.car.hear(wish(4900))
+        self.settle()
+        self.tick()
+        before = self.router.accounts.byPort["car"].meter.exported.millijoules
+        for step in range(40):
+            self.solar.hear(offer(4900 - 10 * step))
+            self.car.hear(wish(4900))
+            self.tick(0.05)
+        meter = self.router.accounts.byPort["car"].meter
+        self.assertEqual(meter.gaps, 0)
+        self.assertGreater(meter.exported.millijoules - before, 2.0 * 4400e3)
+
     def test_demandWithoutSupplyGetsAZeroGrant(self) -> None:
         self.car.hear(wish(3000))
         self.settle()

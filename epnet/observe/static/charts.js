@@ -23,6 +23,8 @@ at("charts").append(power.root, charge.root);
 
 let range = null;
 let devices = [];
+// Whether the router keeps a history; it is asked for nothing before that is known.
+let kept = false;
 // By time the values of each device: Map of time to Map of identity to [import, export, charge].
 let past = new Map();
 let step = 1;
@@ -30,9 +32,13 @@ let timer = null;
 let turn = 0;
 
 export function rememberDevices(state) {
-  const first = devices.length === 0 && state.devices.length > 0;
   devices = state.devices;
-  if (first && range !== null) load();
+  const before = kept;
+  kept = state.history !== null;
+  if (kept && !before) load();
+  if (kept) return;
+  setText(at("history-note"), "No history is kept here.");
+  at("charts").hidden = true;
 }
 
 choose(at("ranges"), Object.keys(RANGES).map((each) => [each, each]), "15 min", (chosen) => {
@@ -44,6 +50,7 @@ choose(at("ranges"), Object.keys(RANGES).map((each) => [each, each]), "15 min", 
 document.addEventListener("visibilitychange", () => document.hidden || ask(turn));
 
 function load() {
+  if (!kept) return;
   const [, wide] = RANGES[range];
   past = new Map();
   step = wide * Math.max(1, Math.ceil(devices.length / MANY));
@@ -53,14 +60,13 @@ function load() {
 
 async function ask(mine) {
   clearTimeout(timer);
-  if (document.hidden || mine !== turn) return;
+  if (document.hidden || !kept || mine !== turn) return;
   let pause = Math.max(LEAST_MS, step * 1000);
   try {
     const newest = Math.max(...past.keys());
     const from = past.size ? newest - step : -RANGES[range][0];
     const answer = await fetch(`api/v1/history?field=${FIELDS}&from=${from}&step=${step}`);
     if (mine !== turn) return;
-    if (answer.status === 404) throw new Error("No history is kept here.");
     if (!answer.ok) throw new Error("The history cannot be read now; trying again.");
     const { series } = await answer.json();
     if (mine !== turn) return;

@@ -15,7 +15,17 @@ import attrs
 
 from epnet.wire import shortest
 from epnet.wire.diagnostics import Code
-from epnet.wire.kinds import AMOUNT, POWER, InvalidField, InvalidValue, Kind, Notes, Text, Trail
+from epnet.wire.kinds import (
+    AMOUNT,
+    DURATION,
+    POWER,
+    InvalidField,
+    InvalidValue,
+    Kind,
+    Notes,
+    Text,
+    Trail,
+)
 from epnet.wire.kinds import mismatch as _mismatch
 from epnet.wire.messages import SESSION_TEXT
 from epnet.wire.registry import register
@@ -76,6 +86,7 @@ class RouterPath(Message):
     ready: Number = field(0x02, POWER, "Confirmed of what it is asked for", default=None)
     bus: Words = field(0x03, SESSION_TEXT, "Name of the bus it is on", default=None)
     drivers: Names = field(0x04, IDENTITIES, "Drivers of that bus it has heard of", default=None)
+    drivers_age: Number = field(0x05, DURATION, "Age of the oldest word on these", default=None)
 
 
 register(RouterPath)

@@ -165,7 +165,10 @@ class MessageTests(SynchronousTestCase):
                     0xDCDCBA77,
                     ["soc", "soc_target", "soc_target_time", "capacity", "energy_mix"],
                 ),
-                "RouterPath": (0x4550524F, ["rank", "path", "ready", "bus", "drivers"]),
+                "RouterPath": (
+                    0x4550524F,
+                    ["rank", "path", "ready", "bus", "drivers", "drivers_age"],
+                ),
             },
         )
         for cls in registeredMessages():

@@ -39,6 +39,8 @@ MAX_BACKLOG: Final = 20_000
 MAX_BATCH: Final = 5_000
 FIRST_RETRY_SECONDS: Final = 1.0
 LONGEST_RETRY_SECONDS: Final = 60.0
+JUMP_SECONDS: Final = 60.0
+"""By how much the wall clock may differ from the steady one between two samples untold."""
 STOP_SECONDS: Final = 2.0
 """How long the last batch may take when the program ends."""
 
@@ -109,6 +111,7 @@ class Recorder(Service):
         self._dropped = 0
         self._failure: str | None = None
         self._lastTime = 0
+        self._sampledAt = math.inf
         self._sampling: LoopingCall = LoopingCall(self._sample)
         self._sampling.clock = clock
         self._ticks = 0
@@ -151,7 +154,7 @@ class Recorder(Service):
         time = int(datetime.fromisoformat(state["router"]["time"]).timestamp())
         for device in state["devices"] if time != self._lastTime else ():
             self._backlog.append(Sample(time, device["identity"], valuesOf(device)))
-        self._lastTime = time
+        self._watchClock(time)
         while len(self._backlog) > MAX_BACKLOG:
             self._backlog.popleft()
             self._dropped += 1
@@ -159,6 +162,19 @@ class Recorder(Service):
         idle = self._underWay is None and self._clock.seconds() >= self._retryAt
         if idle and (self._ticks % BATCH_SECONDS == 0 or self._failure is not None):
             self._write()
+
+    def _watchClock(self, time: int) -> None:
+        """Tell of a wall clock that jumps; samples go on at the time that it shows."""
+        now = self._clock.seconds()
+        ahead = (time - self._lastTime) - (now - self._sampledAt)
+        self._lastTime, self._sampledAt = time, now
+        if JUMP_SECONDS < abs(ahead) < math.inf:
+            self.log.warn(
+                "the clock of this machine has jumped {seconds:.0f} s {direction}: history goes on "
+                "at the time it shows, and keeps what is old until that has held for a day",
+                seconds=abs(ahead),
+                direction="ahead" if ahead > 0 else "back",
+            )
 
     def _write(self) -> Deferred[None]:
         """Have a batch written; what comes in meanwhile waits."""

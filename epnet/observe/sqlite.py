@@ -4,6 +4,10 @@ A row is one device over one span of a level, its values packed: ``(field, value
 ``(field, count, mean, least, most)`` for what is made of them.  A level is made from the one below
 once a span is over; what is not over yet is read from below, what has gone from a fine level from
 above.  So nothing is kept in memory, and a crash costs what was not written yet.
+
+How old something is can only be told by the wall clock, and that may jump: a year ahead with a bad
+battery, to 1970 without one.  So what is old is let go of only by a clock that has shown about the
+same date for a day of recording, and what is ahead of the clock never.
 """
 
 from __future__ import annotations
@@ -29,6 +33,8 @@ WIDTHS: Final = (1, 60, 900)
 KEPT_DAYS: Final = (1, 30, math.inf)
 """How long each level is kept, days, unless everything is kept shorter."""
 PRUNE_SECONDS: Final = 600
+BELIEVED: Final = DAY // WIDTHS[-1]
+"""How many spans of the last level there must be in the week before, for a clock to be believed."""
 MAX_FIELDS: Final = 2**16
 """What the number of a field has room for; devices can make up names only within a mix."""
 
@@ -166,6 +172,9 @@ class SqliteStore:
 
     def _prune(self, now: int) -> None:
         """Let go of what is too old: whole spans of the level above, so that they meet."""
+        self._pruned = now
+        if not self._isBelieved(now):
+            return
         database = self._database()
         for level, seconds in enumerate(self._keep):
             if math.isfinite(seconds):
@@ -175,7 +184,16 @@ class SqliteStore:
                     " AND time < ?",
                     [level, end - end % WIDTHS[-1]],
                 )
-        self._pruned = now
+
+    def _isBelieved(self, now: int) -> bool:
+        """Whether a day has been recorded at about this date, of any one device."""
+        rows = self._database().execute(
+            "SELECT max((SELECT count(*) FROM span WHERE level = ? AND device = device.id"
+            " AND time BETWEEN ? AND ?)) FROM device",
+            [len(WIDTHS) - 1, now - 7 * DAY, now],
+        )
+        [most] = rows.fetchone()
+        return most is not None and most >= BELIEVED
 
     def _putAside(self, error: sqlite3.DatabaseError) -> None:
         """Move a broken file away, so that the next use begins a new one."""

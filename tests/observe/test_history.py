@@ -102,8 +102,9 @@ class RecorderTestCase(SynchronousTestCase):
         self.house = House()
         self.house.makeSite()
         since = self.house.clock.seconds()
+        self.wrong = timedelta()
         self.house.snapshots.timeOfDay = lambda: (
-            NOON + ((self.house.clock.seconds() - since) * timedelta(seconds=1))
+            NOON + self.wrong + (self.house.clock.seconds() - since) * timedelta(seconds=1)
         )
         self.store, self.worker = MemoryStore(), Jobs()
         self.recorder = Recorder(
@@ -146,6 +147,26 @@ class RecorderTests(RecorderTestCase):
         self.successResultOf(self.recorder.stopService())
         self.assertEqual(self.times(), [1, 2, 3])
         self.assertTrue(self.worker.stopped)
+
+
+class ClockTests(RecorderTestCase):
+    def test_aJumpIsToldAndRecordingGoesOn(self) -> None:
+        with capturedLogs() as events:
+            self.live(10)
+            self.wrong = timedelta(days=365)
+            self.live(10)
+            self.wrong = timedelta(0)
+            self.live(10)
+            self.wrong = timedelta(seconds=30)  # what a time server does is not news
+            self.live(5)
+        there = 365 * 86400
+        self.assertEqual(
+            self.times(),
+            [*range(1, 11), *range(there + 11, there + 21), *range(21, 31), *range(61, 66)],
+        )
+        ahead, back = map(formatEvent, events)
+        self.assertIn("has jumped 31536000 s ahead: history goes on", ahead)
+        self.assertIn("has jumped 31536000 s back: history goes on", back)
 
 
 class SlowStoreTests(RecorderTestCase):

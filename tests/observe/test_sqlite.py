@@ -38,11 +38,12 @@ class StoreTestCase(SynchronousTestCase):
     def read(self, start: int, end: int, step: int, most: int = 100_000) -> list[Span]:
         return self.store.read("car", ["export_w"], start, end, step, most)
 
-    def counts(self) -> list[int]:
-        """The rows of each level."""
+    def counts(self, start: int = 0, end: int = 2**62) -> list[int]:
+        """The rows of each level, of a time."""
         with sqlite3.connect(self.path) as database:
-            query = "SELECT count(*) FROM span WHERE level = ?"
-            return [database.execute(query, [level]).fetchone()[0] for level in range(3)]
+            query = "SELECT count(*) FROM span WHERE level = ? AND time >= ? AND time < ?"
+            found = [database.execute(query, [level, start, end]) for level in range(3)]
+            return [rows.fetchone()[0] for rows in found]
 
 
 class WriteAndReadTests(StoreTestCase):
@@ -127,29 +128,75 @@ class WriteAndReadTests(StoreTestCase):
             self.assertEqual((least, most), (min(values), max(values)))
 
 
+def day(end: int, device: str = "car") -> Iterable[Sample]:
+    """A day until about `end`, with a sample each quarter of an hour."""
+    for time in range(end - DAY - 900, end + 1, 900):
+        yield Sample(time, device, {"export_w": 0.0})
+
+
 class AgeTests(StoreTestCase):
     def test_finePiecesGoAndCoarseOnesStay(self) -> None:
         self.store.write(list(ramp(T0, 3600, 20)))
-        self.store.write([Sample(T0 + 2 * DAY, "car", {"export_w": 0.0})])
-        self.assertEqual(self.counts(), [1, 60, 4])
+        self.store.write(list(day(T0 + 3 * DAY)))
+        self.assertEqual(self.counts(T0, T0 + DAY), [0, 60, 4])
         spans = self.read(T0, T0 + 3600, 1)
         self.assertEqual([span.time - T0 for span in spans], list(range(0, 3600, 60)))
         self.assertEqual(spans[1].values["export_w"], (80, 60, 100))
-        self.store.write([Sample(T0 + 40 * DAY, "car", {"export_w": 0.0})])
-        self.assertEqual(self.counts(), [1, 0, 5])
+        self.store.write(list(day(T0 + 40 * DAY)))
+        self.assertEqual(self.counts(T0, T0 + DAY), [0, 0, 4])
         self.assertEqual(len(self.read(T0, T0 + 3600, 1)), 4)
 
     def test_nothingIsKeptLongerThanAsked(self) -> None:
         self.store = self.open(keepDays=10)
         self.store.write(list(ramp(T0, 3600, 20)))
-        self.store.write([Sample(T0 + 11 * DAY, "car", {"export_w": 0.0})])
-        self.assertEqual(self.counts(), [1, 0, 0])
+        self.store.write(list(day(T0 + 11 * DAY)))
+        self.assertEqual(self.counts(T0, T0 + DAY), [0, 0, 0])
 
     def test_aDeviceThatIsGoneAgesToo(self) -> None:
         self.store.write(list(ramp(T0, 60, device="gone")))
         self.store.close()
-        self.store.write([Sample(T0 + 2 * DAY, "car", {"export_w": 0.0})])
-        self.assertEqual(self.counts()[0], 1)
+        self.store.write(list(day(T0 + 3 * DAY)))
+        self.assertEqual(self.counts(T0, T0 + DAY)[0], 0)
+
+
+class ClockTests(StoreTestCase):
+    """A wall clock that jumps."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.store = self.open(keepDays=30)
+        self.store.write([*day(T0), *ramp(T0 + 900, 3700)])
+
+    def assertKept(self) -> None:
+        self.assertEqual(self.counts(T0, T0 + 4500), [3601, 61, 5])
+
+    def test_aYearAheadAndBackLosesNothing(self) -> None:
+        before = self.read(T0, T0 + 4560, 60)
+        for hour in range(23):
+            self.store.write(list(ramp(T0 + 365 * DAY + hour * 3600, 3600, 300)))
+        self.assertKept()
+        self.store.write(list(ramp(T0 + 4600, 600)))
+        self.assertEqual(self.read(T0, T0 + 4560, 60), before)
+        self.assertEqual(len(self.read(T0 + 4600, T0 + 5200, 1)), 600)
+
+    def test_norDoesItWhereTheProgramBeginsAnewMeanwhile(self) -> None:
+        for hour in range(23):
+            self.store.close()
+            self.store.write(list(ramp(T0 + 365 * DAY + hour * 3600, 3600, 300)))
+        self.assertKept()
+
+    def test_aClockThatStaysThereIsBelievedAfterADay(self) -> None:
+        self.store.write(list(ramp(T0 + 365 * DAY, 3600, 300)))
+        self.store.write(list(day(T0 + 367 * DAY)))
+        self.assertEqual(self.counts(T0, T0 + DAY), [0, 0, 0])
+
+    def test_aClockAtItsBeginningLosesNothing(self) -> None:
+        self.store.write(list(ramp(0, 7200, 300)))
+        self.store.write(list(day(3 * DAY)))
+        self.assertKept()
+        self.store.write(list(ramp(T0 + 4600, 1)))
+        self.assertEqual(self.counts(0, T0 - 2 * DAY), [0, 0, 0])
+        self.assertKept()
 
     def test_aClockSetBackWritesAnew(self) -> None:
         self.store.write(list(ramp(T0 + 7200, 120)))

@@ -1,7 +1,8 @@
 """The history over HTTP: as one JSON object for charts, as CSV or JSON lines for whatever size.
 
-The store is read in pages by a thread of its own.  A viewer that does not read is waited for
-without reading on; a store that does not answer costs that viewer an error after 10 s.
+The store is read, and what is read put into words, by a thread of its own, in pages so small that
+the router never waits long for the interpreter.  A viewer that does not read is waited for without
+reading on, for a minute; a store that does not answer costs that viewer an error after 10 s.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import csv
 import io
 import json
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
@@ -25,20 +26,24 @@ from zope.interface import implementer
 
 from epnet.interfaces import IHistoryStore, Span
 from epnet.observe.fields import DEVICE, Choice, Field, Number, Text
-from epnet.observe.resources import JSON, abort, refuse, replyJson
+from epnet.observe.resources import JSON, abort, refuse, reply
 from epnet.observe.worker import Busy, Worker
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-PAGE: Final = 500
-"""Spans that are read at once."""
+T = TypeVar("T")
+
+PAGE: Final = 20
+"""Spans that are read at once: a millisecond or two of work."""
 MAX_VALUES: Final = 100_000
 """Values in one JSON object."""
 PATIENCE_SECONDS: Final = 10.0
+READING_SECONDS: Final = 60.0
+"""How long a viewer may read nothing."""
 POINTS: Final = 300
 """About how many spans come of a field where no step is asked for."""
-MAX_EXPORTS: Final = 4
+MAX_ANSWERS: Final = 16
 """Answers that are under way at a time."""
 
 CSV: Final = "text/csv; charset=utf-8"
@@ -128,7 +133,7 @@ class HistoryReader:
 
     def answer(self, request: Request, values: dict[str, Any]) -> int:
         """Answer a request for history."""
-        if self._underWay >= MAX_EXPORTS * 4:
+        if self._underWay >= MAX_ANSWERS:
             return refuse(request, http.SERVICE_UNAVAILABLE, "too many ask for history")
         query = Query.of(values, self._now())
         form = values["format"]
@@ -155,37 +160,29 @@ class HistoryReader:
             refuse(request, http.SERVICE_UNAVAILABLE, failure.getErrorMessage())
 
     async def _json(self, request: Request, query: Query) -> None:
-        series: dict[tuple[str, str], list[list[float]]] = {}
+        series: dict[tuple[str, str], list[bytes]] = {}
         count = 0
-        async for device, spans in self._pages(query):
-            for span in spans:
-                for field, value in span.values.items():
-                    series.setdefault((device, field), []).append([span.time, *value])
-                    count += 1
+        async for device, points in self._pages(query, _jsonPoints):
+            for field, (number, each) in points.items():
+                series.setdefault((device, field), []).append(each)
+                count += number
             if count > MAX_VALUES:
                 text = f"more than {MAX_VALUES} values: ask for less time or a larger step, or csv"
                 refuse(request, http.BAD_REQUEST, text)
                 return
-        answer: HistoryAnswer = {
-            "step": query.step,
-            "series": [
-                {"device": device, "field": field, "points": points}
-                for (device, field), points in sorted(series.items())
-            ],
-        }
-        replyJson(request, http.OK, answer)
+        reply(request, http.OK, JSON, _jsonAnswer(query.step, series))
 
     async def _lines(self, request: Request, query: Query, form: str) -> None:
         request.setHeader("Content-Type", FORMATS[form])
         request.setHeader("Content-Disposition", f'attachment; filename="history.{form}"')
-        gate = Gate()
+        gate = Gate(self._clock)
         first = True
-        async for device, spans in self._pages(query):
+        async for _, lines in self._pages(query, _LINES[form]):
             if first:
                 request.registerProducer(gate, True)
                 request.write(_head(form))
                 first = False
-            request.write(_LINES[form](device, spans))
+            request.write(lines)
             await gate.passed()
         if first:
             request.write(_head(form))
@@ -193,17 +190,22 @@ class HistoryReader:
             request.unregisterProducer()
         request.finish()
 
-    async def _pages(self, query: Query) -> AsyncIterator[tuple[str, list[Span]]]:
-        """The spans of each device, a page at a time."""
+    async def _pages(
+        self, query: Query, make: Callable[[str, Sequence[Span]], T]
+    ) -> AsyncIterator[tuple[str, T]]:
+        """What is made of the spans of each device, a page at a time; made in the thread, too."""
+
+        def page(device: str, start: int) -> tuple[int, T]:
+            spans = self._store.read(device, query.fields, start, query.end, query.step, PAGE)
+            next = spans[-1].time + query.step if len(spans) == PAGE else query.end
+            return next, make(device, spans)
+
         devices = [query.device] if query.device else await self._read(self._store.devices)
         for device in devices:
-            start, full = query.start, True
-            while full and start < query.end:
-                read = partial(self._store.read, device, query.fields, start)
-                spans = await self._read(partial(read, query.end, query.step, PAGE))
-                yield device, spans
-                full = len(spans) == PAGE
-                start = spans[-1].time + query.step if spans else query.end
+            start = query.start
+            while start < query.end:
+                start, made = await self._read(partial(page, device, start))
+                yield device, made
 
     async def _read(self, job: Callable[[], Any]) -> Any:
         def read() -> Any:
@@ -229,15 +231,19 @@ class HistoryReader:
 class Gate:
     """Lets a writer wait while the reader on the other side does not read."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
         self._closed = False
         self._waiting: Deferred[None] | None = None
 
     async def passed(self) -> None:
-        """Wait until there is room."""
+        """Wait until there is room.  Raises `NoAnswer` where that takes too long."""
         if self._closed:
             self._waiting = Deferred()
-            await self._waiting
+            try:
+                await self._waiting.addTimeout(READING_SECONDS, self._clock)
+            except TimeoutError:
+                raise NoAnswer("nobody reads it") from None
 
     def pauseProducing(self) -> None:
         """There is no room."""
@@ -258,12 +264,11 @@ def _head(form: str) -> bytes:
     return (",".join(COLUMNS) + "\r\n").encode() if form == "csv" else b""
 
 
-def _rows(device: str, spans: Sequence[Span]) -> list[tuple[str | float, ...]]:
-    return [
-        (datetime.fromtimestamp(span.time, UTC).isoformat(), device, field, *value)
-        for span in spans
-        for field, value in span.values.items()
-    ]
+def _rows(device: str, spans: Sequence[Span]) -> Iterator[tuple[str | float, ...]]:
+    for span in spans:
+        time = datetime.fromtimestamp(span.time, UTC).isoformat()
+        for field, value in span.values.items():
+            yield time, device, field, *value
 
 
 def _csvLines(device: str, spans: Sequence[Span]) -> bytes:
@@ -278,3 +283,22 @@ def _jsonLines(device: str, spans: Sequence[Span]) -> bytes:
 
 
 _LINES: Final = {"csv": _csvLines, "jsonl": _jsonLines}
+
+
+def _jsonPoints(device: str, spans: Sequence[Span]) -> dict[str, tuple[int, bytes]]:
+    """How many points there are of each field, and they as JSON, without the brackets."""
+    points: dict[str, list[list[float]]] = {}
+    for span in spans:
+        for field, value in span.values.items():
+            points.setdefault(field, []).append([span.time, *value])
+    return {name: (len(each), json.dumps(each)[1:-1].encode()) for name, each in points.items()}
+
+
+def _jsonAnswer(step: int, series: dict[tuple[str, str], list[bytes]]) -> bytes:
+    """A `HistoryAnswer` of points that are JSON already."""
+    each = [
+        b'{"device": %b, "field": %b, "points": [%b]}'
+        % (json.dumps(device).encode(), json.dumps(field).encode(), b", ".join(points))
+        for (device, field), points in sorted(series.items())
+    ]
+    return b'{"step": %d, "series": [%b]}' % (step, b", ".join(each))

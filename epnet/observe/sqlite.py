@@ -252,15 +252,15 @@ class SqliteStore:
 def _merged(rows: Iterable[Row], step: int, wanted: set[int] | None) -> Iterator[Row]:
     """Rows put together to spans of `step` s; only of the fields that are wanted."""
     for begin, group in groupby(rows, key=lambda row: row[0] - row[0] % step):
-        parts: dict[int, list[Part]] = {}
+        made: dict[int, Part] = {}
         for _, row in group:
             for field, part in row.items():
                 if wanted is None or field in wanted:
-                    parts.setdefault(field, []).append(part)
-        yield begin, {field: _together(each) for field, each in parts.items()}
+                    made[field] = _together(made[field], part) if field in made else part
+        yield begin, made
 
 
-def _together(parts: Sequence[Part]) -> Part:
-    count = sum(part[0] for part in parts)
-    mean = math.fsum(part[0] * part[1] for part in parts) / count
-    return count, mean, min(part[2] for part in parts), max(part[3] for part in parts)
+def _together(one: Part, other: Part) -> Part:
+    count = one[0] + other[0]
+    mean = one[1] + (other[1] - one[1]) * (other[0] / count)
+    return count, mean, min(one[2], other[2]), max(one[3], other[3])

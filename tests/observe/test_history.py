@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from io import StringIO
 from threading import Event, get_ident
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -273,6 +275,23 @@ class WorkerTests(SynchronousTestCase):
         self.assertRaises(Busy, self.worker.do, gate.wait)
 
 
+class Slow(StringTransport):
+    """A connection that has no room after each write."""
+
+    aborted = False
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        if self.producer is not None:
+            self.producer.pauseProducing()
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        self.write(b"".join(data))
+
+
 class HistoryCallTests(SiteTestCase):
     def setUp(self) -> None:
         self.house = House()
@@ -354,6 +373,56 @@ class HistoryCallTests(SiteTestCase):
         )
         rows = unchunked(self.history("format=csv&field=import_w&step=1").body).splitlines()
         self.assertEqual(len(rows), 11)
+
+    def test_whoDoesNotReadIsWaitedForWithoutReadingOn(self) -> None:
+        self.patch(export, "PAGE", 2)
+        reads = self.reads()
+        transport = Slow(hostAddress=self.listening)
+        channel = self.site.buildProtocol(None)
+        channel.makeConnection(transport)
+        query = (
+            b"GET /api/v1/history?format=csv&device=car&step=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        )
+        channel.dataReceived(query)
+        self.house.clock.advance(59)
+        for pages in (1, 2, 3):
+            self.assertEqual(len(reads), pages)
+            transport.producer.resumeProducing()
+        body = transport.value().split(b"\r\n\r\n", 1)[1]
+        self.assertEqual(len(unchunked(body).splitlines()), 11)
+
+    def test_whoNeverReadsIsCutOff(self) -> None:
+        transport = Slow(hostAddress=self.listening)
+        channel = self.site.buildProtocol(None)
+        channel.makeConnection(transport)
+        channel.dataReceived(b"GET /api/v1/history?format=csv HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.house.clock.advance(59)
+        self.assertFalse(transport.aborted)
+        self.house.clock.advance(2)
+        self.assertTrue(transport.aborted)
+        self.assertEqual(self.reader._underWay, 0)
+
+    def test_whoGoesMeanwhileIsForgotten(self) -> None:
+        self.patch(export, "PAGE", 2)
+        reads = self.reads()
+        transport = Slow(hostAddress=self.listening)
+        channel = self.site.buildProtocol(None)
+        channel.makeConnection(transport)
+        channel.dataReceived(b"GET /api/v1/history?format=csv HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        channel.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual((len(reads), self.reader._underWay), (1, 0))
+
+    def reads(self) -> list[int]:
+        """From when on the store is read, for each time it is from now on."""
+        reads: list[int] = []
+        read = self.store.read
+
+        def reading(device: str, fields: Sequence[str], start: int, *more: int) -> list[Span]:
+            reads.append(start)
+            return read(device, fields, start, *more)
+
+        self.patch(self.store, "read", reading)
+        return reads
 
     def test_tooMuchForOneObject(self) -> None:
         self.patch(export, "MAX_VALUES", 4)

@@ -19,6 +19,7 @@ CONSENT_LIFETIME: Final = 0.2
 FAULT_CLEARS_SECONDS: Final = 60.0
 """How long isolation must be reported OK before a fault no longer blocks (router design)."""
 
+_NO_FAULT = tuple(state for state in IsolationState if state != IsolationState.FAULT)
 [_ISOLATION_ID] = (row.id for row in SupplyParameters.fields if row.name == "isolation")
 
 
@@ -26,8 +27,7 @@ def blocksPower(supply: SupplyParameters) -> bool:
     """Whether the isolation in a Supply forbids power: Fault, or anything not understood."""
     if supply.isolation is None:
         return _ISOLATION_ID in supply.unknown
-    state = supply.isolation.state
-    return state == IsolationState.FAULT or state not in tuple(IsolationState)
+    return supply.isolation.state not in _NO_FAULT
 
 
 class IsolationGuard:

@@ -32,6 +32,7 @@ class BasePort:
     asked_w: what its device is asked to supply, W: `import_w`, or ahead of it while that rises.
     reversing: whether its device demands to be rid of energy (M6).
     transfer: whether a transfer is ongoing.
+    resting: whether nothing flows, and its converter was told so: there is no need to say it again.
     """
 
     def __init__(self, identity: str, settings: PortSettings, converter: IPort) -> None:
@@ -44,7 +45,10 @@ class BasePort:
         self.import_w = self.export_w = self.asked_w = 0.0
         self.reversing = False
         self.transfer = Transfer(settings.max_power)
+        self.resting = False
         self._closed = False
+        self._grant = speech.Repeated(speech.grant)
+        self._request = speech.Repeated(speech.request)
 
     # Its device
 
@@ -59,6 +63,7 @@ class BasePort:
         self.isolation.interrupt()
         self.stop()
         self.transfer = Transfer(self.settings.max_power)
+        self.resting = False
 
     def noteIsolation(self, supply: SupplyParameters, now: float) -> None:
         """Follow the isolation its device reports; a fault opens the contactor at once."""
@@ -105,16 +110,19 @@ class BasePort:
         """Hand the set-points to the converter, with their expiry, and follow the transfer."""
         if self.link is None:
             return
+        allowed_w = max(self.import_w, self.asked_w) + self.export_w
         if self.import_w > 0.0 or self.export_w > 0.0:
             self.converter.close()
             self._closed = True
-        elif self.blocked:
+        elif self._closed and self.blocked:
             self.open()
+        if self.resting and allowed_w == 0.0:
+            return
         expires = min(self.consentExpires, until)
         self.converter.setLimits(self.import_w, self.export_w, expires)
         reading = self.measured()
-        allowed_w = max(self.import_w, self.asked_w) + self.export_w
-        self.transfer.update(allowed_w, reading.import_w + reading.export_w, now)
+        ongoing = self.transfer.update(allowed_w, reading.import_w + reading.export_w, now)
+        self.resting = allowed_w == 0.0 and not ongoing
 
     def announce(self) -> None:
         """Tell the session whether a transfer is on."""
@@ -123,8 +131,10 @@ class BasePort:
 
     def actuate(self, now: float, until: float = inf) -> None:
         """Drive the converter, and tell the session whether a transfer is on."""
+        rested = self.resting
         self.drive(now, until)
-        self.announce()
+        if not (rested and self.resting):
+            self.announce()
 
     def measured(self) -> PortReading:
         """What flows: by the port's meter, or as estimated from the messages without one."""
@@ -156,7 +166,8 @@ class BasePort:
         if self.said(DemandParameters) is None:
             return None
         flowing_w = self.measured().export_w
-        return speech.grant(self.settings, self.export_w, self.exportVoltage(), flowing_w)
+        voltage = self.exportVoltage()
+        return self._grant.saying(self.settings, self.export_w, voltage, flowing_w)
 
     def request(self, now: float) -> DemandParameters | None:
         """What its device is asked to supply, sent now; None for one that never does."""
@@ -167,7 +178,7 @@ class BasePort:
             voltage = speech.importVoltage(self.settings, supply)
         else:
             return None
-        return speech.request(self.settings, self.asked_w, voltage)
+        return self._request.saying(self.settings, self.asked_w, voltage)
 
     def messages(self, now: float) -> list[SupplyParameters | DemandParameters]:
         """The grant for a device that demands, the request for one that supplies; sent now."""

@@ -84,6 +84,8 @@ class Requests:
     def sent(self, watts: float, now: float) -> None:
         """A Demand of so many W went out."""
         sent = self._sent
+        if sent and sent[-1][1] == watts:
+            return
         since = now
         while sent and sent[-1][1] >= watts:
             since = sent.pop()[0]

@@ -35,7 +35,7 @@ from epnet.router.supervision import (
 )
 from epnet.router.terms import Sink, Source
 from epnet.router.transfers import Facts, following
-from epnet.wire import CARBON, DemandParameters, Message, StorageParameters, SupplyParameters
+from epnet.wire import DemandParameters, Message, StorageParameters, SupplyParameters
 from epnet.wire.values import Mix, Price
 
 STORAGE_SECONDS: Final = 3.0
@@ -81,6 +81,7 @@ class Port(BasePort):
         self._requests = Requests()
         self._draw = Draw()
         self._facts: dict[Direction, Facts] = {}
+        self._telling = speech.Repeated(speech.telling)
         self.describe(settings)
 
     # What installer, policies and operator say
@@ -89,6 +90,7 @@ class Port(BasePort):
         """Take what the installer says; what flows stays within it from the next plan on."""
         self.settings = settings
         self.transfer = Transfer(settings.max_power)
+        self.resting = False
         self.watch = Watch(settings.max_power)
         source = Source(self.identity, 0.0, 0.0, settings.loss)
         sink = Sink(self.identity, 0.0, settings.min_w, loss=settings.loss)
@@ -345,8 +347,7 @@ class Port(BasePort):
 
     def telling(self, supply: SupplyParameters) -> SupplyParameters:
         """A Supply with what travels with the power."""
-        carbon = {} if self.carbon is None else {CARBON.name: self.carbon}
-        return supply.replace(power_mix=self.mix, energy_prices=self.prices, extensions=carbon)
+        return self._telling.saying(supply, self.mix, self.prices, self.carbon)
 
     def request(self, now: float) -> DemandParameters | None:
         """What its device is asked to supply."""

@@ -5,10 +5,38 @@ Its limits equal the set-point (router design, *Consent in six messages*).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
+from typing import Generic, TypeVar
 
 from epnet.router.settings import PortSettings
-from epnet.wire import DemandParameters, SupplyParameters
+from epnet.wire import CARBON, DemandParameters, SupplyParameters
+from epnet.wire.values import Mix, Price
+
+Said = TypeVar("Said")
+
+
+class Repeated(Generic[Said]):
+    """A message that is said again and again: the same object as long as it says the same.
+
+    make: makes it of what it says.
+
+    So most messages are not made anew, and the codec finds the bytes of the last time in them.
+    """
+
+    __slots__ = ("_facts", "_made", "_make")
+
+    def __init__(self, make: Callable[..., Said]) -> None:
+        self._make = make
+        self._facts: tuple[object, ...] | None = None
+        self._made: Said
+
+    def saying(self, *facts: object) -> Said:
+        """The message that says this; `facts` are the arguments of `make`."""
+        if facts != self._facts:
+            self._made = self._make(*facts)
+            self._facts = facts
+        return self._made
 
 
 def grant(
@@ -32,6 +60,19 @@ def request(settings: PortSettings, power_w: float, voltage: float) -> DemandPar
         current_limit=min(power_w / voltage, settings.current_limit * settings.conductors),
         power_limit=power_w,
     )
+
+
+def telling(
+    supply: SupplyParameters,
+    mix: Mix | None,
+    prices: tuple[Price, ...] | None,
+    carbon: float | None,
+) -> SupplyParameters:
+    """A Supply with what travels with the power; carbon: g CO2eq/kWh."""
+    if mix is None and prices is None and carbon is None:
+        return supply
+    extensions = {} if carbon is None else {CARBON.name: carbon}
+    return supply.replace(power_mix=mix, energy_prices=prices, extensions=extensions)
 
 
 def exportVoltage(settings: PortSettings, demand: DemandParameters | None) -> float:

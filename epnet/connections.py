@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from twisted.application.service import Service
@@ -25,7 +26,7 @@ from epnet.errors import PeerError
 from epnet.identity import Peer
 from epnet.interfaces import INode
 from epnet.limits import ConnectionLimits, SessionSettings
-from epnet.wire import Diagnostic
+from epnet.wire import Diagnostic, Message
 
 if TYPE_CHECKING:
     from epnet.protocol import EPProtocol
@@ -49,8 +50,8 @@ class Connections(Service):
     doorkeeper: knows those who are not validated yet.
     register: the validated sessions; at most one with each peer is announced to the node.
     deviations: how often each diagnostic code came up.
-    messages: how many of the node's messages of each type were sent and received, by
-        ``(type, direction)``; Pings, greetings and goodbyes are not among them.
+    sent, received: how many of the node's messages of each type there were; Pings, greetings and
+        goodbyes are not among them.
     losses: how many transfers were lost, by cause.
     patience: how long a peer may be silent in a transfer, by its identity, where that is not what
         the factory's settings say; see `setPatience`.
@@ -71,12 +72,13 @@ class Connections(Service):
         self.doorkeeper = Doorkeeper(clock, self.limits)
         self.register = Register(node.parameters.identity)
         self.deviations: Counter[str] = Counter()
-        self.messages: Counter[tuple[str, str]] = Counter()
+        self.sent: Counter[type[Message]] = Counter()
+        self.received: Counter[type[Message]] = Counter()
         self.losses: Counter[str] = Counter()
         self.patience: Mapping[str, float] = {}
         self.misconfigured: Sequence[str] = ()
         self.expiries: Mapping[str, datetime] = {}
-        self._protocols: dict[EPProtocol, None] = {}
+        self._wakes: dict[EPProtocol, float] = {}
         self._sweep: LoopingCall = LoopingCall.withCount(self._swept)
         self._sweep.clock = clock
         self._stalled = False
@@ -86,7 +88,7 @@ class Connections(Service):
 
     def __iter__(self) -> Iterator[EPProtocol]:
         """The live protocols, oldest first."""
-        return iter(tuple(self._protocols))
+        return iter(tuple(self._wakes))
 
     def seconds(self) -> float:
         """The time of the one clock, in s."""
@@ -129,18 +131,23 @@ class Connections(Service):
             protocol.transport.abortConnection()
 
     def _tellIfEmpty(self) -> None:
-        if self._emptied is not None and not self._protocols and not self._emptied.called:
+        if self._emptied is not None and not self._wakes and not self._emptied.called:
             self._emptied.callback(None)
 
     # The register
 
     def add(self, protocol: EPProtocol) -> None:
         """A connection was made."""
-        self._protocols[protocol] = None
+        self._wakes[protocol] = -inf
+
+    def wake(self, protocol: EPProtocol) -> None:
+        """Look at a connection in the next pulse: its session sleeps no longer."""
+        if protocol in self._wakes:
+            self._wakes[protocol] = -inf
 
     def discard(self, protocol: EPProtocol) -> None:
         """A connection is gone."""
-        self._protocols.pop(protocol, None)
+        self._wakes.pop(protocol, None)
         self._tellIfEmpty()
 
     def admit(self, peer: Peer, protocol: EPProtocol) -> Peer:
@@ -215,18 +222,22 @@ class Connections(Service):
     def _pulse(self) -> None:
         now = self.seconds()
         self._guarded((), self.doorkeeper.advance, now)
-        for protocol in self._awake(now):
+        # Most of thousands only wait for their peer, and are not touched.
+        awake = [protocol for protocol, wakeAt in self._wakes.items() if wakeAt <= now]
+        for protocol in awake:
             self._guarded([protocol], protocol.advance, now)
         self.register.settle(now)
         self._guarded(self, self.node.advance, now)
-        self._publish(now)
+        self._publish(awake, now)
+        for protocol in awake:
+            if protocol in self._wakes:
+                self._wakes[protocol] = protocol.session.wakeAt
 
-    def _publish(self, now: float) -> None:
+    def _publish(self, awake: Sequence[EPProtocol], now: float) -> None:
         """Let what is due go out: a few are made, then these are sent, and so on.
 
         Making and sending by turns would cost a tenth more: each is other code on other memory.
         """
-        awake = self._awake(now)
         for first in range(0, len(awake), SENT_TOGETHER):
             self._held = []
             for protocol in awake[first : first + SENT_TOGETHER]:
@@ -248,10 +259,6 @@ class Connections(Service):
                 protocol.transport.write(data)
             except Exception:
                 protocol.fail()
-
-    def _awake(self, now: float) -> list[EPProtocol]:
-        """Those that may have something to do; most of thousands only wait for their peer."""
-        return [each for each in self._protocols if each.session.wakeAt <= now]
 
     def _guarded(
         self, endangered: Iterable[EPProtocol], call: Callable[[float], None], now: float

@@ -171,6 +171,8 @@ class MessageRate:
     Counting is one addition a message; whether it is too many is asked in the sweep.
     """
 
+    __slots__ = ("_counts", "_fastFor", "_since")
+
     def __init__(self, now: float) -> None:
         self._since = now
         self._counts: Counter[int] = Counter()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import TYPE_CHECKING, ClassVar
 
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
@@ -75,6 +76,7 @@ class EPProtocol(Protocol):
         self._failure: Failure | None = None
         self._effects: deque[Effect] = deque()
         self._carrying = False
+        self._now: Callable[[], float] = lambda: 0.0
 
     # What integrations override
 
@@ -135,14 +137,16 @@ class EPProtocol(Protocol):
         except Exception:
             self.fail()
             return
+        sent = self.factory.connections.sent
         for message in messages:
-            self._count(message, "sent")
+            sent[type(message)] += 1
         self._carryOut(self.session.publish(messages, self._now()))
 
     def setTransferring(self, ongoing: bool) -> None:
         """Say whether a transfer is ongoing."""
         if ongoing is not self.session.transferring:
             self._carryOut(self.session.setTransferring(ongoing, self._now()))
+            self.factory.connections.wake(self)
 
     def disconnect(self, reason: str, reconnect: bool | None = None) -> None:
         """End the session on purpose."""
@@ -195,6 +199,7 @@ class EPProtocol(Protocol):
 
     def connectionMade(self) -> None:
         """A connection; TLS is still to come."""
+        self._now = self.factory.connections.clock.seconds
         self._socket = beneath(self.transport)
         sendPromptly(self._socket)
         peer = self.transport.getPeer()
@@ -240,16 +245,15 @@ class EPProtocol(Protocol):
 
     # Effects
 
-    def _now(self) -> float:
-        return self.factory.connections.seconds()
-
     def _authenticate(self, parameters: SessionParameters) -> Peer:
         return self.factory.authenticate(parameters, self)
 
     def _carryOut(self, effects: list[Effect]) -> None:
         """Carry effects out in the order they arose, also those that arise on the way."""
+        if not effects:
+            return
         self._effects.extend(effects)
-        if self._carrying or not self._effects:
+        if self._carrying:
             return
         self._carrying = True
         try:
@@ -261,6 +265,8 @@ class EPProtocol(Protocol):
                     self.fail()
         finally:
             self._carrying = False
+        if self.session.wakeAt == -inf:
+            self.factory.connections.wake(self)
 
     def _write(self, effect: Write) -> None:
         self.factory.connections.send(self, effect.data)
@@ -293,13 +299,11 @@ class EPProtocol(Protocol):
                 milliseconds=loss * 1000,
             )
 
-    def _count(self, message: Message, direction: str) -> None:
-        self.factory.connections.messages[type(message).__name__, direction] += 1
-
     def _received(self, effect: Received) -> None:
-        self._count(effect.message, "received")
+        message = effect.message
+        self.factory.connections.received[type(message)] += 1
         if self._announced:
-            self.messageReceived(effect.message)
+            self.messageReceived(message)
 
     def _deviation(self, effect: Deviation) -> None:
         self.factory.connections.deviation(self, effect.diagnostic)

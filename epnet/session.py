@@ -103,6 +103,26 @@ class Session:
     Every method that takes an input returns the effects to carry out, in order.
     """
 
+    __slots__ = (
+        "_authenticate",
+        "_consentAt",
+        "_gaps",
+        "_heardAt",
+        "_it",
+        "_leases",
+        "_lifecycle",
+        "_phaseSeen",
+        "_phaseSince",
+        "_publishAt",
+        "_rate",
+        "_reader",
+        "_sentAt",
+        "latest",
+        "peer",
+        "settings",
+        "wakeAt",
+    )
+
     def __init__(
         self,
         parameters: SessionParameters,

@@ -368,9 +368,9 @@ class SocketTests(ProtocolTestCase):
 class CounterTests(ProtocolTestCase):
     def test_messagesByTypeAndDirection(self) -> None:
         self.pair().advance(1.0)
-        counts = self.client.connections.messages
-        self.assertAlmostEqual(counts["DemandParameters", "sent"], 20, delta=1)
-        self.assertAlmostEqual(counts["SupplyParameters", "received"], 20, delta=1)
+        connections = self.client.connections
+        self.assertAlmostEqual(connections.sent[DemandParameters], 20, delta=1)
+        self.assertAlmostEqual(connections.received[SupplyParameters], 20, delta=1)
 
     def test_lostTransfersByCause(self) -> None:
         pair = self.pair()

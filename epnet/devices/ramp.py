@@ -27,6 +27,9 @@ class Flow(NamedTuple):
     supply_w: float
 
 
+STILL: Final = Flow(0.0, 0.0)
+
+
 class Ramp:
     """A power between drawing its full rating and supplying it, that follows the newest limits.
 
@@ -36,6 +39,8 @@ class Ramp:
     A direction reverses through zero.  Limits above zero in both directions contradict each other
     and allow nothing.
     """
+
+    __slots__ = ("_expires", "_fall", "_from_w", "_rating_w", "_rise", "_since", "_target_w")
 
     def __init__(
         self,
@@ -75,6 +80,8 @@ class Ramp:
 
     def at(self, when: float) -> Flow:
         """The power at a time, s, not before the newest limits came."""
+        if self._from_w == 0.0 == self._target_w:
+            return STILL
         power_w = self._signedAt(when)
         return Flow(max(0.0, power_w), max(0.0, -power_w))
 

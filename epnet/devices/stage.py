@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from epnet.devices.ramp import FALL_SECONDS, RISE_SECONDS, Flow, Ramp
+from epnet.devices.ramp import FALL_SECONDS, RISE_SECONDS, STILL, Flow, Ramp
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -26,6 +26,8 @@ class PowerStage:
 
     It starts open.
     """
+
+    __slots__ = ("_clock", "_nearZero_w", "_opening", "_ramp")
 
     def __init__(
         self,
@@ -55,7 +57,8 @@ class PowerStage:
 
     def flowAt(self, when: float) -> Flow:
         """The power at a time, s, not before the last call that changed something."""
-        return self._ramp.at(when) if self._closedAt(when) else Flow(0.0, 0.0)
+        flow = self._ramp.at(when)
+        return flow if flow is STILL or self._closedAt(when) else STILL
 
     def setLimits(self, draw_w: float, supply_w: float, expires: float) -> None:
         """Follow these limits, W, until `expires`; nothing flows through an open contactor."""

@@ -222,7 +222,7 @@ def snapshot(router: Router, connections: Connections, uptime_s: float, time: da
         "counters": {
             "messages": [
                 {"type": kind, "direction": direction, "count": count}
-                for (kind, direction), count in sorted(connections.messages.items())
+                for kind, direction, count in _messageCounts(connections)
             ],
             "losses": dict(sorted(connections.losses.items())),
             "decisions": router.decisions,
@@ -270,6 +270,16 @@ class Snapshots:
                 self._state["history"] = self.history()
             self._takenAt = now
         return self._state
+
+
+def _messageCounts(connections: Connections) -> list[tuple[str, str, int]]:
+    """How many messages of each type were received and sent, in order."""
+    directions = {"received": connections.received, "sent": connections.sent}
+    return sorted(
+        (kind.__name__, direction, count)
+        for direction, counts in directions.items()
+        for kind, count in counts.items()
+    )
 
 
 def _sessionCounts(protocols: Iterable[EPProtocol]) -> dict[str, int]:

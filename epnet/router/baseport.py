@@ -35,6 +35,24 @@ class BasePort:
     resting: whether nothing flows, and its converter was told so: there is no need to say it again.
     """
 
+    __slots__ = (
+        "_closed",
+        "_grant",
+        "_request",
+        "asked_w",
+        "converter",
+        "export_w",
+        "identity",
+        "import_w",
+        "isolation",
+        "leaving",
+        "link",
+        "resting",
+        "reversing",
+        "settings",
+        "transfer",
+    )
+
     def __init__(self, identity: str, settings: PortSettings, converter: IPort) -> None:
         self.identity = identity
         self.settings = settings

@@ -25,9 +25,13 @@ class SimulatedConverter:
     Increases take 1 s over the full rating, decreases 100 ms; a direction reverses through zero.
     """
 
+    __slots__ = ("_read", "_reading", "_stage", "voltage")
+
     def __init__(self, clock: IReactorTime, rating_w: float, voltage_v: float = 230.0) -> None:
         self.voltage: Callable[[], float] = lambda: voltage_v
         self._stage = PowerStage(clock, rating_w)
+        self._read = (0.0, 0.0, 0.0)
+        self._reading = PortReading(*self._read)
 
     def setLimits(self, import_w: float, export_w: float, expires: float) -> None:
         """Follow new set-points, W, until `expires`; without effect while the contactor is open."""
@@ -50,4 +54,7 @@ class SimulatedConverter:
     def reading(self) -> PortReading:
         """What flows now."""
         import_w, export_w = self._stage.flow()
-        return PortReading(self.voltage(), import_w, export_w)
+        read = self.voltage(), import_w, export_w
+        if read != self._read:
+            self._read, self._reading = read, PortReading(*read)
+        return self._reading

@@ -57,6 +57,35 @@ class Port(BasePort):
     storage: what its device stores, if it has said so lately.
     """
 
+    __slots__ = (
+        "_draw",
+        "_facts",
+        "_reading",
+        "_requests",
+        "_restraints",
+        "_said",
+        "_seen",
+        "_storedAt",
+        "_telling",
+        "_turns",
+        "carbon",
+        "exports",
+        "forecast",
+        "history",
+        "imports",
+        "mix",
+        "peer",
+        "place",
+        "policy",
+        "prices",
+        "refused",
+        "remote",
+        "standing",
+        "states",
+        "storage",
+        "watch",
+    )
+
     def __init__(self, identity: str, settings: PortSettings, converter: IPort) -> None:
         super().__init__(identity, settings, converter)
         self.peer: Peer | None = None

@@ -21,6 +21,8 @@ DWELL_SECONDS: Final = 60.0
 class Restraints:
     """What holds one port back."""
 
+    __slots__ = ("_charge", "_exportedAt", "_importedAt", "_limitExpires", "_limit_w", "_rest")
+
     def __init__(self) -> None:
         self._limit_w, self._limitExpires = inf, 0.0
         self._charge = ChargeState()

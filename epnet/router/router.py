@@ -110,6 +110,7 @@ class Router:
         self._groups = Groups()
         self._governed = False
         self._limits: dict[str, tuple[float, float | None]] = {}
+        self._byLink: dict[ILink, Port] = {}
         self._shedList = shedding.NOTHING
         self._shedListAt = -inf
         self._ticked = self._planned = self._metered = clock.seconds()
@@ -204,14 +205,18 @@ class Router:
             self.log.warn("{identity} is refused: {reason}", identity=identity, reason=str(refused))
             link.disconnect(str(refused))
             return
+        before = self.ports.get(identity)
+        if before is not None and before.link is not None:
+            self._byLink.pop(before.link, None)
         self.ports[identity] = port
         port.limit(*self._limits.get(identity, (None, None)))
         port.attach(link)
+        self._byLink[link] = port
         self._governed = False
 
     def messageReceived(self, link: ILink, message: Message) -> None:
         """Act at once on what falls below what is in use; the rest waits for the tick."""
-        port = self._portOf(link)
+        port = self._byLink.get(link)
         if port is None:
             return
         now = self._clock.seconds()
@@ -228,7 +233,7 @@ class Router:
 
     def publications(self, link: ILink) -> Iterable[Message]:
         """The grant and the request for the device on this link."""
-        port = self._portOf(link)
+        port = self._byLink.get(link)
         return port.messages(self._clock.seconds()) if port is not None else ()
 
     def advance(self, now: float) -> None:
@@ -252,7 +257,7 @@ class Router:
 
     def draining(self, link: ILink) -> None:
         """The session is being closed on purpose: the port's power goes to the others."""
-        port = self._portOf(link)
+        port = self._byLink.get(link)
         if port is not None:
             port.leaving = True
             self._shed(port, self._clock.seconds())
@@ -260,7 +265,7 @@ class Router:
 
     def sessionClosed(self, link: ILink, ending: Ending) -> None:
         """A device is gone: what it supplied is missing from now on, in this very call."""
-        port = self._portOf(link)
+        port = self._byLink.pop(link, None)
         if port is None:
             return
         now = self._clock.seconds()
@@ -376,10 +381,6 @@ class Router:
             if settings != port.settings:
                 port.describe(settings)
         return port
-
-    def _portOf(self, link: ILink) -> Port | None:
-        port = self.ports.get(link.peer.identity)
-        return port if port is not None and port.link is link else None
 
 
 def _avoidCircles(ports: Iterable[Port]) -> None:

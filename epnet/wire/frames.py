@@ -233,6 +233,18 @@ class FrameReader:
     Keeps no more than one frame between two pieces.
     """
 
+    __slots__ = (
+        "_buffer",
+        "_gap",
+        "_giveUp",
+        "_maxPayload",
+        "_offset",
+        "_opening",
+        "_relative",
+        "_strict",
+        "lost",
+    )
+
     def __init__(
         self,
         *,

@@ -65,6 +65,8 @@ class Layout:
 class Layouts:
     """The layouts of what one connection receives."""
 
+    __slots__ = ("_missed", "byStart")
+
     STARTS: Final = 16
     EACH: Final = 4
     """The most starts, and the most layouts of each: what is more displaces the oldest."""

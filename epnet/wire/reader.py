@@ -23,6 +23,8 @@ class MessageReader:
     in it, and the layouts of frames that were read (`epnet.wire.layouts`).
     """
 
+    __slots__ = ("_found", "_frames", "_idle", "_layouts", "_piece")
+
     _KEPT: Final = 2048
     """The longest piece that is kept, in bytes."""
 

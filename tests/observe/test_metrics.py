@@ -88,7 +88,7 @@ class MetricsTests(SynchronousTestCase):
         self.assertEqual(found["epnet_diagnostics_total"], {(("code", "bad-mix"),): 3})
 
     def test_messagesLossesAndDecisionsAreCounted(self) -> None:
-        self.house.connections.messages["SupplyParameters", "sent"] += 3
+        self.house.connections.sent[SupplyParameters] += 3
         self.house.connections.losses["lost"] += 1
         self.house.router.decisions, self.house.router.decidingSeconds = 4, 0.5
         found = self.read()

@@ -78,6 +78,7 @@ class Port(BasePort):
         "place",
         "policy",
         "prices",
+        "rank",
         "refused",
         "remote",
         "standing",

@@ -1,8 +1,8 @@
 """Who knocks: accepted connections before their TLS stands (wire-profile S4).
 
 A `Door` stands in place of the TLS factory where a node listens.  Behind it there is next to
-nothing of a *stranger* until its first bytes arrive, and its handshake is computed when its turn
-comes: a millisecond's worth in each turn of the reactor, in the order in which their bytes arrived,
+nothing of a *stranger* until its first bytes arrive.  Its handshake is computed, and what is left
+of it cleared away, when its turn comes (`epnet.turns`): in the order in which their bytes arrived,
 with all other connections served in between.  So a storm of handshakes takes the time that the
 others leave, and makes nobody wait for long.  Nobody holds a place while it is awaited.
 
@@ -12,11 +12,12 @@ makes room, and ends handshakes that take too long.
 
 from __future__ import annotations
 
-from itertools import islice
+from operator import sub
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.tcp import Port
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
@@ -26,16 +27,19 @@ from epnet.errors import PeerError
 from epnet.lifecycle import Phase
 from epnet.limits import ConnectionLimits, Strangers
 from epnet.protocol import EPProtocol
+from epnet.turns import Turns
 
 if TYPE_CHECKING:
     from twisted.internet.tcp import Connection
 
     from epnet.factory import EPFactory
 
-TURN_SECONDS: Final = 0.001
-"""How long handshakes may be computed in a turn; one flight takes about half of it."""
+ACCEPTED_TOGETHER: Final = 8
+"""How many connections are accepted in a turn of the reactor; by itself it goes on to hundreds."""
 REPORT_SECONDS: Final = 10.0
-"""How often at most the log says how many strangers made room."""
+"""How often at most the log says how many strangers came to nothing."""
+LINES: Final = 20
+"""How many of them have a line of their own in that time."""
 
 
 class Doorkeeper:
@@ -44,6 +48,7 @@ class Doorkeeper:
     clock: the one clock.
     madeRoom: how many strangers had to make room so far.
     silent: how many never sent anything in the time that a handshake may take.
+    untold: of how many more the log has no line of its own.
     """
 
     log = Logger()
@@ -51,14 +56,15 @@ class Doorkeeper:
     def __init__(self, clock: IReactorTime, limits: ConnectionLimits) -> None:
         self.madeRoom = 0
         self.silent = 0
+        self.untold = 0
         self._clock = clock
         self._strangers: Strangers[Stranger] = Strangers(
             limits.strangers, limits.strangersPerAddress
         )
-        self._handshakes = limits.handshakes
-        self._queue: dict[Stranger, None] = {}
-        self._turn: IDelayedCall | None = None
-        self._reported = (0, 0)
+        self._turns = Turns(clock, limits.handshakes)
+        self._accepting: set[Port] = set()
+        self._linesLeft = LINES
+        self._reported = (0, 0, 0)
         self._reportAt = 0.0
 
     def __len__(self) -> int:
@@ -68,11 +74,22 @@ class Doorkeeper:
     def setLimits(self, limits: ConnectionLimits) -> None:
         """Take other limits from now on."""
         self._strangers.setMost(limits.strangers, limits.strangersPerAddress)
-        self._handshakes = limits.handshakes
+        self._turns.most = limits.handshakes
 
     def seconds(self) -> float:
         """The time of the one clock, in s."""
         return self._clock.seconds()
+
+    def accepted(self, port: Port) -> None:
+        """A port accepts connections: let there be few in a turn, whatever waits there."""
+        if not self._accepting:
+            self._clock.callLater(0, self._slowDown)
+        self._accepting.add(port)
+
+    def _slowDown(self) -> None:
+        for port in self._accepting:
+            port.numberAccepts = ACCEPTED_TOGETHER
+        self._accepting.clear()
 
     def arrived(self, stranger: Stranger) -> None:
         """One more; the oldest makes room where there are too many."""
@@ -84,43 +101,39 @@ class Doorkeeper:
     def left(self, stranger: Stranger) -> None:
         """One is gone, or no stranger any more."""
         self._strangers.left(stranger)
-        self._queue.pop(stranger, None)
+        self._turns.forget(stranger)
 
     def queue(self, stranger: Stranger) -> None:
-        """A flight of its handshake is here: compute the answer when its turn comes."""
-        self._queue[stranger] = None
-        if self._turn is None:
-            self._turn = self._clock.callLater(0, self._proceed)
+        """There is something to compute: a flight of its handshake is here, or it is gone."""
+        self._turns.queue(stranger)
 
-    def _proceed(self) -> None:
-        self._turn = None
-        until = self.seconds() + TURN_SECONDS
-        for stranger in tuple(islice(self._queue, self._handshakes)):
-            del self._queue[stranger]
-            try:
-                stranger.proceed()
-            except Exception:
-                self.log.failure("error in our own code: turning a stranger away")
-                stranger.turnAway("an error at our end")
-            if self.seconds() >= until:
-                break
-        if self._queue:
-            self._turn = self._clock.callLater(0, self._proceed)
+    def mayTell(self) -> bool:
+        """Whether one more that came to nothing has a line in the log; else it is counted."""
+        if self._linesLeft:
+            self._linesLeft -= 1
+            return True
+        self.untold += 1
+        return False
 
     def advance(self, now: float) -> None:
         """Look at the deadlines, and tell now and then how many came to nothing."""
         for stranger in self._strangers:
             stranger.advance(now)
-        if (self.madeRoom, self.silent) != self._reported and now >= self._reportAt:
-            madeRoom, silent = self._reported
+        counts = self.madeRoom, self.silent, self.untold
+        if now < self._reportAt or (counts == self._reported and self._linesLeft == LINES):
+            return
+        if counts != self._reported:
+            madeRoom, silent, untold = map(sub, counts, self._reported)
             self.log.warn(
                 "connections that did not say who they are: {madeRoom} made room for others, "
-                "{silent} sent nothing in time",
-                madeRoom=self.madeRoom - madeRoom,
-                silent=self.silent - silent,
+                "{silent} sent nothing in time, {untold} more were refused or hung up",
+                madeRoom=madeRoom,
+                silent=silent,
+                untold=untold,
                 security=True,
             )
-            self._reported, self._reportAt = (self.madeRoom, self.silent), now + REPORT_SECONDS
+        self._reported, self._reportAt = counts, now + REPORT_SECONDS
+        self._linesLeft = LINES
 
     def close(self) -> None:
         """Turn everybody away who has not even begun a session."""
@@ -182,12 +195,17 @@ class Stranger(Protocol):
         self._door = door
         self._tls: TLSMemoryBIOProtocol | None = None
         self._held = b""
+        self._lost: Failure | None = None
+        self._refusal: Failure | None = None
         self._since = door.doorkeeper.seconds()
 
     # Twisted's calls
 
     def connectionMade(self) -> None:
         """A connection; there may never be more of it."""
+        port = getattr(self.transport, "server", None)
+        if isinstance(port, Port):
+            self._door.doorkeeper.accepted(port)
         self._door.doorkeeper.arrived(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -197,21 +215,49 @@ class Stranger(Protocol):
         self._door.doorkeeper.queue(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """It is gone."""
+        """It is gone; what hangs on a session ends at once, everything else in its turn."""
         self._door.doorkeeper.left(self)
-        if self._tls is not None:
-            self._tls.connectionLost(reason)
+        if self._tls is None or self.protocol is None:
+            return
+        self._lost = reason
+        if self.protocol.wasOpen:
+            self._clearAway(self._tls, reason)
+        else:
+            self._door.doorkeeper.queue(self)
 
     # The doorkeeper's calls
 
     def proceed(self) -> None:
-        """Compute the answer to what it sent."""
+        """Compute the answer to what it sent, or clear away what is left of it."""
+        if self._lost is not None and self._tls is not None:
+            self._clearAway(self._tls, self._lost)
+            return
         self.transport.resumeProducing()
         held, self._held = self._held, b""
         tls = self._tls or self._begin()
         tls.dataReceived(held)
         if not self._shaking():
             self.dataReceived = tls.dataReceived  # type: ignore[method-assign]
+
+    def giveUp(self) -> None:
+        """An error of ours came up in its turn."""
+        self.turnAway("an error at our end")
+
+    def _clearAway(self, tls: TLSMemoryBIOProtocol, reason: Failure) -> None:
+        """Tell those behind it, and let go of them: no garbage collector shall have to look.
+
+        In a handshake that somebody breaks off TLS is left out.  It would look for what nobody
+        said any more, and the exception about that would hold all of this in a circle.
+        """
+        shaking, self._tls = self._shaking(), None
+        self.__dict__.pop("dataReceived", None)
+        if shaking and (self._refusal or not self.transport.disconnecting):
+            assert self.protocol is not None
+            tls.factory.unregisterProtocol(tls)
+            tls.getHandle().set_app_data(None)  # that was TLS
+            self.protocol.connectionLost(self._refusal or reason)
+        else:
+            tls.connectionLost(reason)
 
     def _begin(self) -> TLSMemoryBIOProtocol:
         tls = self._door.wrapped.buildProtocol(self.address)
@@ -239,4 +285,5 @@ class Stranger(Protocol):
         if self._tls is None:
             self.transport.abortConnection()
         else:
-            self._tls.failVerification(Failure(PeerError(reason)))
+            self._refusal = Failure(PeerError(reason))
+            self._tls.failVerification(self._refusal)

@@ -26,6 +26,12 @@ from twisted.python.failure import Failure
 from epnet.errors import UsageError
 from epnet.limits import neighbourhood
 
+BACKLOG: Final = 512
+"""How many connections the system holds until we accept them.
+
+By itself Twisted says 50: while strangers knock more often than that, a device would not get
+through, and try again only a second later.
+"""
 EP_PORT: Final = 0xDCDC
 """The default listening port of the Energy Protocol, 56540 (Ethernet/TCP §2)."""
 
@@ -45,9 +51,15 @@ def _hasIPv6() -> bool:
 
 
 def serverEndpoint(reactor: IReactorCore, text: str) -> IStreamServerEndpoint:
-    """The endpoint for a Twisted endpoint string; raises `UsageError` for one that is none."""
+    """The endpoint for a Twisted endpoint string; raises `UsageError` for one that is none.
+
+    TCP has our `BACKLOG` where the string has none.
+    """
+    isShort = text.startswith("tcp") and ":backlog=" not in text
     try:
-        endpoint: IStreamServerEndpoint = serverFromString(reactor, text)
+        endpoint: IStreamServerEndpoint = serverFromString(
+            reactor, f"{text}:backlog={BACKLOG}" if isShort else text
+        )
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise UsageError(
             f"{text!r} is no endpoint to listen on ({error}): write 'tcp:{EP_PORT}' or "

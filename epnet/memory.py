@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 from typing import Final
 
-_THRESHOLDS: Final = (2000, 10, 100)
+_THRESHOLDS: Final = (1000, 5, 400)
 """Net allocations before the young are looked at; how often before the middle-aged, and then the
-old: these after 2,000,000, the objects of a few thousand connections."""
+old: these after 2,000,000, the objects of a few thousand connections.  The first two take a
+millisecond or two at most."""
 
 
 def settle() -> None:

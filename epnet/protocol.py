@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from epnet.identity import Peer
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
 @implementer(ILink, IHandshakeListener, IPushProducer)
 class EPProtocol(Protocol):
     """One EP connection.
@@ -66,7 +70,7 @@ class EPProtocol(Protocol):
     def __init__(self) -> None:
         self.address = "an unknown address"
         self.origin = ""
-        self.whenKnown: Callable[[], None] = lambda: None
+        self.whenKnown: Callable[[], None] = _nothing
         self._paused = False
         self._publishSoon = False
         self._acknowledgements = Acknowledgements()
@@ -228,6 +232,12 @@ class EPProtocol(Protocol):
         self._carryOut(self.session.disconnected(text, self._now()))
         self.factory.connections.discard(self)
         self.factory.disconnected(self)
+        # Whoever still holds this shall hold nothing else; and in a flood of strangers, looking for
+        # garbage takes longer than anything else.
+        self._failure = None
+        self.whenKnown = _nothing
+        self._socket = None
+        del self.transport
 
     def pauseProducing(self) -> None:
         """Something is not sent yet: hold publications back until it is."""

@@ -261,6 +261,7 @@ class Session:
 
     def disconnected(self, reason: str, now: float) -> list[Effect]:
         """The connection is gone."""
+        self._authenticate = _nobody  # it holds whoever holds this
         self._lifecycle.disconnected(reason)
         return self._effects(now)
 
@@ -436,6 +437,10 @@ _CONSENTS = frozenset({SupplyParameters, DemandParameters})
 _ALIVE = (Phase.OPEN, Phase.DRAINING, Phase.GREETING)
 _ROUNDING = -1e-6
 """So much earlier do we look: the sum of two times is not exact."""
+
+
+def _nobody(_: SessionParameters) -> Peer:
+    raise PeerError("the connection is gone")
 
 
 def _whoItIs(peer: Peer) -> tuple[str, str | None, str | None]:

@@ -12,6 +12,9 @@ A connection that never came so far is one line, with the certificate that was r
     router: connection from 192.0.2.9:40112 refused: its certificate has expired; certificate
         sha256:188e56586448dcb0… until 2026-01-02 for 'ev-2'
 
+Of those who come to our door without a session only a few in ten seconds have a line; the others
+are counted (`epnet.door`), so that who knocks often cannot fill the log.
+
 Each event carries the same as plain values: `us`, `event` (``opened``, ``over``, ``refused``),
 `identity`, `address`, `fingerprint`, `expires`, `cause`, `reason`, `inTransfer`, `seconds`; and
 `security`, which is true where somebody was not believed or broke the rules.
@@ -95,6 +98,8 @@ def _tellNoSession(protocol: EPProtocol, ending: Ending, failure: Failure | None
         ending.cause is Cause.LOST and (failure is None or _isAboutTrust(failure))
     )
     dials = protocol.factory.dials
+    if not dials and not protocol.factory.connections.doorkeeper.mayTell():
+        return
     certificate, whose = _certificateOf(protocol, failure)
     _tell(
         protocol,

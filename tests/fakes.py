@@ -1,5 +1,7 @@
 """Stand-ins that several test modules share."""
 
+from collections.abc import Callable
+
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
@@ -125,3 +127,30 @@ class FakeDevice:
     def shutDown(self, reason: str) -> None:
         self.shutDowns.append(reason)
         self.limits = Limits(0, 0, 0)
+
+
+class Reactor:
+    """A clock whose calls wait for the next turn, as the reactor's do.
+
+    now: what time it is, in s.
+    calls: what the next turn does.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.calls: list[Callable[[], object]] = []
+
+    def seconds(self) -> float:
+        """What time it is, in s."""
+        return self.now
+
+    def callLater(self, delay: float, call: Callable[[], object]) -> object:
+        """Call in the next turn."""
+        self.calls.append(call)
+        return call
+
+    def turn(self) -> None:
+        """Let one turn pass."""
+        calls, self.calls = self.calls, []
+        for call in calls:
+            call()

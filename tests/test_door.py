@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+import weakref
 from pathlib import Path
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.task import Clock
+from twisted.internet.tcp import Port
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
@@ -16,8 +18,9 @@ from twisted.test.iosim import FakeTransport, IOPump, connect, makeFakeClient
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from epnet.bench.attackers import clientHello
 from epnet.connections import Connections
-from epnet.door import Doorkeeper, Stranger
+from epnet.door import ACCEPTED_TOGETHER, LINES, Doorkeeper, Stranger
 from epnet.factory import EPClientFactory, EPServerFactory
 from epnet.interfaces import ITrust
 from epnet.lifecycle import Phase
@@ -25,7 +28,7 @@ from epnet.limits import ConnectionLimits
 from epnet.node import DeviceNode, parametersOf
 from epnet.protocol import EPProtocol
 from epnet.testing import issueTrusts
-from tests.fakes import FakeDevice
+from tests.fakes import FakeDevice, Reactor
 
 LIMITS = ConnectionLimits(strangers=6, strangersPerAddress=4, handshakes=2)
 PIECE_OF_A_HELLO = b"\x16\x03\x01\x02\x00\x01"
@@ -39,26 +42,6 @@ class Wire(StringTransport):
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         pass
-
-
-class Turns:
-    """A clock whose calls wait for the next turn, as the reactor's do."""
-
-    def __init__(self) -> None:
-        self.calls: list[Callable[[], object]] = []
-
-    def seconds(self) -> float:
-        return 0.0
-
-    def callLater(self, delay: float, call: Callable[[], object]) -> object:
-        self.calls.append(call)
-        return call
-
-    def take(self) -> None:
-        """Let one turn pass."""
-        calls, self.calls = self.calls, []
-        for call in calls:
-            call()
 
 
 class DoorTestCase(SynchronousTestCase):
@@ -224,6 +207,7 @@ class MakingRoomTests(DoorTestCase):
             for number in range(10, 16):
                 self.knock(f"192.0.2.{number}")
             made[0][0].connectionLost(Failure(ConnectionDone()))
+            self.later(0.02)
         self.assertIn("too many connections", "\n".join(map(str, map(formatEvent, events))))
 
     def test_howManyMadeRoomIsLoggedNowAndThen(self) -> None:
@@ -266,46 +250,136 @@ class HandshakeTimeTests(DoorTestCase):
 class TurnTests(DoorTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.turns = Turns()
-        self.connections.doorkeeper = Doorkeeper(self.turns, LIMITS)  # type: ignore[arg-type]
+        self.reactor = Reactor()
+        self.connections.doorkeeper = Doorkeeper(self.reactor, LIMITS)  # type: ignore[arg-type]
         self.door = EPServerFactory(self.connections, TRUSTS["router"]).door(self.clock)
 
     def test_aFewHandshakesAreComputedInEachTurnInOrder(self) -> None:
         made = self.knocks(5, PIECE_OF_A_HELLO)
         self.assertEqual(self.begun(made), [False] * 5)
-        self.turns.take()
+        self.reactor.turn()
         self.assertEqual(self.begun(made), [True] * 2 + [False] * 3)
-        self.turns.take()
+        self.reactor.turn()
         self.assertEqual(self.begun(made), [True] * 4 + [False])
-        self.turns.take()
+        self.reactor.turn()
         self.assertEqual(self.begun(made), [True] * 5)
 
     def test_nobodyHoldsAPlaceWhileHeIsAwaited(self) -> None:
         self.knocks(4, PIECE_OF_A_HELLO)
-        self.turns.take()
-        self.turns.take()
+        self.reactor.turn()
+        self.reactor.turn()
         late, _ = self.knock("192.0.2.100")
         late.dataReceived(PIECE_OF_A_HELLO)
-        self.turns.take()
+        self.reactor.turn()
         self.assertIsNotNone(late.protocol)
 
     def test_noMoreIsReadUntilTheTurnComes(self) -> None:
         [(_, transport)] = self.knocks(1, PIECE_OF_A_HELLO)
         self.assertEqual(transport.producerState, "paused")
-        self.turns.take()
+        self.reactor.turn()
         self.assertEqual(transport.producerState, "producing")
 
     def test_nothingIsComputedForWhoIsGone(self) -> None:
         made = self.knocks(3, PIECE_OF_A_HELLO)
         made[0][0].connectionLost(Failure(ConnectionDone()))
-        self.turns.take()
+        self.reactor.turn()
         self.assertEqual(self.begun(made), [False, True, True])
 
     def test_anErrorOfOursEndsOneConnectionOnly(self) -> None:
         made = self.knocks(4, PIECE_OF_A_HELLO)
         self.patch(made[0][0], "proceed", lambda: 1 / 0)
-        self.turns.take()
-        self.turns.take()
+        self.reactor.turn()
+        self.reactor.turn()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertTrue(made[0][1].disconnecting)
         self.assertEqual(self.begun(made), [False, True, True, True])
+
+    def test_whatIsLeftOfAStrangerIsClearedAwayInItsTurn(self) -> None:
+        made = self.knocks(3, PIECE_OF_A_HELLO)
+        self.reactor.turn()
+        for stranger, _ in made[:2]:
+            stranger.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(len(list(self.connections)), 2)
+        self.reactor.turn()  # for the third one, who came before that, and the first one
+        self.assertEqual(len(list(self.connections)), 2)
+        self.reactor.turn()
+        self.assertEqual(list(self.connections), [made[2][0].protocol])
+
+    def test_fewConnectionsAreAcceptedTogether(self) -> None:
+        port = self.listen()
+        port.numberAccepts = 100
+        for _ in range(3):
+            stranger = self.door.buildProtocol(None)
+            transport = Wire()
+            transport.server = port  # type: ignore[attr-defined]
+            stranger.makeConnection(transport)
+        self.assertEqual(len(self.reactor.calls), 1)
+        self.reactor.turn()
+        self.assertEqual(port.numberAccepts, ACCEPTED_TOGETHER)
+
+    def listen(self) -> Port:
+        return Port(0, self.door)
+
+
+class GarbageTests(DoorTestCase):
+    """Python frees at once what nothing holds; what holds itself waits for a look at everything."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(gc.enable)
+        gc.disable()
+
+    def assertNothingIsLeft(self, flight: bytes, turnedAway: bool = False) -> None:
+        stranger, transport = self.knock()
+        stranger.dataReceived(flight)
+        self.later(0.1)
+        assert stranger.protocol is not None
+        seen = [weakref.ref(stranger.protocol), weakref.ref(stranger.protocol.transport)]
+        if turnedAway:
+            stranger.turnAway("for a test")
+        stranger.connectionLost(Failure(ConnectionDone()))
+        self.later(0.1)
+        transport.unregisterProducer()
+        del stranger, transport
+        self.assertEqual([each() for each in seen], [None, None])
+
+    def test_ofAHandshakeThatIsBrokenOff(self) -> None:
+        self.assertNothingIsLeft(clientHello())
+
+    def test_ofAHandshakeThatTookTooLong(self) -> None:
+        self.assertNothingIsLeft(clientHello(), turnedAway=True)
+
+    def test_ofWhoSpeaksNoTLS(self) -> None:
+        self.assertNothingIsLeft(b"GET / HTTP/1.1\r\n\r\n")
+
+
+class LogTests(DoorTestCase):
+    """Who knocks often cannot fill the log."""
+
+    def knockInVain(self, times: int) -> list[str]:
+        """So many speak no TLS; gives what the log says until the next report."""
+        with capturedLogs() as events:
+            for number in range(times):
+                stranger, _ = self.knock(f"192.0.2.{number % 250}")
+                stranger.dataReceived(b"GET / HTTP/1.1\r\n\r\n")
+                self.later(0.02)
+                stranger.connectionLost(Failure(ConnectionDone()))
+                self.later(0.02)
+            self.later(10.1)
+        return [str(formatEvent(event)) for event in events]
+
+    def test_aFewHaveALineEach(self) -> None:
+        told = self.knockInVain(3)
+        self.assertEqual(len([text for text in told if "speak TLS but HTTP" in text]), 3)
+        self.assertEqual(self.keeper.untold, 0)
+
+    def test_ofManyTheOthersAreCounted(self) -> None:
+        told = self.knockInVain(100)
+        lines = len([text for text in told if "speak TLS but HTTP" in text])
+        self.assertLessEqual(lines, LINES + 1)
+        [report] = [text for text in told if "more were refused" in text]
+        self.assertIn(f"{100 - lines} more were refused or hung up", report)
+
+    def test_afterAWhileTheyHaveLinesAgain(self) -> None:
+        self.knockInVain(100)
+        self.assertEqual(len(self.knockInVain(3)), 3)

@@ -27,6 +27,12 @@ class ListenerTests(SynchronousTestCase):
         listener.stopService()
         self.assertIsNone(listener.listening)
 
+    def test_manyMayWaitUnlessTheStringSaysOtherwise(self) -> None:
+        reactor = MemoryReactorClock()
+        for text in ("tcp:1234", "tcp:1234:backlog=7", "tcp6:1234"):
+            serverEndpoint(reactor, text).listen(Factory())
+        self.assertEqual([backlog for _, _, backlog, _ in reactor.tcpServers], [512, 7, 512])
+
     def test_aTakenPortIsALine(self) -> None:
         reactor = MemoryReactorClock()
 

@@ -189,11 +189,16 @@ class Crowd:
         while (now := time.monotonic()) - began < seconds:
             while turn < (now - began) * pace:
                 device = order[turn % len(order)]
-                done["sent"] += device in self._devices and device.say(self._words.at(now))
+                done["sent"] += device in self._devices and device.say(
+                    self._words.at(time.monotonic())
+                )
                 turn += 1
             done["received"] += self._hearAll()
         done["lost"] = len(order) - len(self._devices)
         return done
+
+    def _sayNow(self, device: Device) -> bool:
+        return device in self._devices and device.say(self._words.at(time.monotonic()))
 
     def flood(self, seconds: float) -> dict[str, int]:
         """Let every device send as fast as the server reads; answers as `run` does."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from epnet.bench.frame import Row
 from epnet.bench.processes import ELSEWHERE, Worker, household
-from epnet.bench.watch import Watch
+from epnet.bench.watch import Watch, rows
 
 DEVICES: Final = 500
 """How many devices there are unless told otherwise."""
@@ -30,5 +30,5 @@ def run(rounds: int, devices: int) -> Iterator[Row]:
                 attackers.tell("flood", watch.port, attempts)
                 flooded.append(watch.whileBusy(attackers))
                 rates.append(attempts / attackers.answer())
-    yield Row("age of messages in a flood, p99", "ms", flooded, "no flood", quiet, 3.0)
+    yield from rows(f"{devices} devices", "flood", flooded, quiet, 3.0)
     yield Row("attempts of strangers", "/s", rates)

@@ -7,7 +7,7 @@ from typing import Final
 
 from epnet.bench.frame import Row
 from epnet.bench.processes import ELSEWHERE, Worker, household
-from epnet.bench.watch import Watch
+from epnet.bench.watch import Watch, rows
 
 DEVICES: Final = 500
 """How many live devices there are unless told otherwise."""
@@ -29,6 +29,5 @@ def run(rounds: int, devices: int) -> Iterator[Row]:
             stormy.append(watch.whileBusy(others))
             rates.append(STORM / max(others.answer()))
             others.ask("hangUp")
-    what = f"age of messages of {devices} devices in a storm of {STORM} handshakes, p99"
-    yield Row(what, "ms", stormy, "no storm", quiet, 3.0)
+    yield from rows(f"{devices} devices", f"storm of {STORM}", stormy, quiet, 3.0)
     yield Row("handshakes", "/s", rates)

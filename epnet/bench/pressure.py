@@ -8,7 +8,7 @@ from typing import Final
 
 from epnet.bench.frame import Row
 from epnet.bench.processes import ELSEWHERE, Worker, household
-from epnet.bench.watch import HERTZ, ROOMY, Watch
+from epnet.bench.watch import HERTZ, P99, ROOMY, Watch, rows
 
 DEVICES: Final = 200
 """How many devices there are unless told otherwise; one in twenty floods."""
@@ -32,13 +32,12 @@ def run(rounds: int, devices: int) -> Iterator[Row]:
             newest, held = _deaf(folder, loud)
             ages.append(newest)
             waited.append(held)
-    among = f"{devices - loud} quiet devices beside {loud} that flood"
-    yield Row(f"age of messages of {among}, p99", "ms", flooded, "no flood", quiet, 2.0)
+    yield from rows(f"{devices - loud} devices", f"flood by {loud}", flooded, quiet, 2.0)
     yield Row("age of the newest message once a device reads again", "ms", ages, most=200.0)
     yield Row(f"messages that had waited, of {PUBLISHED}", "", waited, most=PUBLISHED / 4)
 
 
-def _flooded(folder: Path, watch: Watch, first: int, count: int) -> float:
+def _flooded(folder: Path, watch: Watch, first: int, count: int) -> P99:
     with Worker("Crowd", folder, ELSEWHERE) as flooders:
         flooders.ask("connect", watch.port, first, count, 8, True)
         flooders.tell("flood", FLOOD_SECONDS)

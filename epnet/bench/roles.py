@@ -20,6 +20,7 @@ from zope.interface import implementer
 
 from epnet.bench.frame import quantile
 from epnet.bench.processes import LOOPBACK, ROUTER
+from epnet.bench.waits import Waits
 from epnet.connections import Connections
 from epnet.factory import EPServerFactory
 from epnet.interfaces import ILink, INode
@@ -114,7 +115,9 @@ class _Listener:
 
     def __init__(self, clock: Any) -> None:
         self.ages: list[float] = []
+        self.waits: list[float] = []
         self._clock = clock
+        self._waits = Waits(clock)
 
     def sessionOpened(self, link: ILink) -> None:
         """One more."""
@@ -123,6 +126,7 @@ class _Listener:
         """Note how old it is: all processes of a machine share the monotonic clock."""
         assert isinstance(message, SupplyParameters) and message.current is not None
         self.ages.append(self._clock.seconds() - message.current)
+        self.waits.append(self._waits.since(message.current))
 
     def publications(self, link: ILink) -> Iterable[Message]:
         """A message that changes."""
@@ -146,9 +150,13 @@ class Listening(_EPServer):
         self.node: _Listener = _Listener(reactor)
 
     def ages(self) -> list[float]:
-        """The median and the 99th percentile of the ages of messages since last asked, in ms."""
+        """The 99th percentile of the ages of messages since last asked, and of their waits, in ms.
+
+        Waits are what the server did meanwhile, on its own processor clock.
+        """
         ages, self.node.ages = self.node.ages, []
-        return [quantile(ages, part) * 1000 for part in (0.5, 0.99)]
+        waits, self.node.waits = self.node.waits, []
+        return [quantile(each, 0.99) * 1000 for each in (ages, waits)]
 
 
 class Eager(Listening):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import attrs
 
@@ -104,13 +104,13 @@ class _Opening:
         self._at = 0
         self._maxPayload = maxPayload
         self._skimmer: Skimmer | None = None
-        self._steps = [self._readStart, self._readHeaders, self._readType, self._readPayload]
+        self._step = 0
 
     def read(self, buffer: bytearray) -> None:
         """Go on reading; raises `_More` where the bytes end too early, `Fault` for no frame."""
-        while self._steps:
-            self._steps[0](buffer)
-            del self._steps[0]
+        while self._step < len(self._STEPS):
+            self._STEPS[self._step](self, buffer)
+            self._step += 1
 
     def _head(self, buffer: bytearray, at: int, code: Code, expected: str) -> Head:
         try:
@@ -220,6 +220,8 @@ class _Opening:
         self.contentAt = head.end
         if tagged:
             self._deviates(Code.FRAME_PAYLOAD_TAG, "tag 2 before the payload")
+
+    _STEPS: ClassVar = (_readStart, _readHeaders, _readType, _readPayload)
 
 
 class FrameReader:

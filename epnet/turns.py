@@ -1,0 +1,75 @@
+"""Work that nobody else shall wait for: a little of it in each turn of the reactor.
+
+The reactor serves all connections in turns.  What one peer can make us compute at its pleasure is
+queued here instead of being done as it arrives: a `Turns` does about a millisecond's worth of it in
+each turn, in order of arrival, and everybody else is served in between.  Whoever causes much of
+such work waits for it himself.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final, Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+TURN_SECONDS: Final = 0.0005
+"""For how long work is begun in a turn; what has begun is finished, mostly within as much again."""
+
+
+class Job(Protocol):
+    """Somebody with work to be done."""
+
+    def proceed(self) -> None:
+        """Do it."""
+
+    def giveUp(self) -> None:
+        """An error of our own came up; the exception has been logged."""
+
+
+class Turns:
+    """A queue of work.
+
+    clock: the one clock.
+    most: how many jobs are done at most in a turn, however quick they are.
+    """
+
+    log = Logger()
+
+    def __init__(self, clock: IReactorTime, most: int) -> None:
+        self.most = most
+        self._clock = clock
+        self._queue: dict[Job, None] = {}
+        self._next: IDelayedCall | None = None
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._queue)
+
+    def queue(self, job: Job) -> None:
+        """Do a job when its turn comes; once, however often it is queued until then."""
+        self._queue[job] = None
+        if self._next is None:
+            self._next = self._clock.callLater(0, self._proceed)
+
+    def forget(self, job: Job) -> None:
+        """There is nothing to be done any more."""
+        self._queue.pop(job, None)
+
+    def _proceed(self) -> None:
+        self._next = None
+        until = self._clock.seconds() + TURN_SECONDS
+        for job in tuple(islice(self._queue, self.most)):
+            if job not in self._queue:
+                continue  # one before it was the end of it
+            del self._queue[job]
+            try:
+                job.proceed()
+            except Exception:
+                self.log.failure("error in our own code: giving a connection up")
+                job.giveUp()
+            if self._clock.seconds() >= until:
+                break
+        if self._queue and self._next is None:
+            self._next = self._clock.callLater(0, self._proceed)

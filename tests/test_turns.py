@@ -1,0 +1,87 @@
+"""Work in turns: in order, little at a time, whatever happens in one job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from epnet.turns import TURN_SECONDS, Turns
+from tests.fakes import Reactor
+
+
+class Work:
+    """A job that takes a while."""
+
+    def __init__(self, name: str, reactor: Reactor, done: list[str], takes: float = 0.0) -> None:
+        self.then: Callable[[], object] = lambda: None
+        self._name = name
+        self._reactor = reactor
+        self._done = done
+        self._takes = takes
+
+    def proceed(self) -> None:
+        self._reactor.now += self._takes
+        self._done.append(self._name)
+        self.then()
+
+    def giveUp(self) -> None:
+        self._done.append(f"{self._name} given up")
+
+
+class TurnsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = Reactor()
+        self.turns = Turns(self.reactor, most=3)  # type: ignore[arg-type]
+        self.done: list[str] = []
+
+    def queue(self, names: str, takes: float = 0.0) -> list[Work]:
+        work = [Work(name, self.reactor, self.done, takes) for name in names]
+        for each in work:
+            self.turns.queue(each)
+        return work
+
+    def test_nothingAtOnceAndThenSoManyATurnInOrder(self) -> None:
+        self.queue("abcdefgh")
+        for expected in ("", "abc", "abcdef", "abcdefgh"):
+            self.assertEqual("".join(self.done), expected)
+            self.reactor.turn()
+        self.assertEqual(self.reactor.calls, [])
+
+    def test_fewerWhereTheyTakeLong(self) -> None:
+        self.queue("abc", TURN_SECONDS * 0.6)
+        self.reactor.turn()
+        self.assertEqual(self.done, ["a", "b"])
+        self.assertEqual(len(self.turns), 1)
+
+    def test_atLeastOneHoweverLongItTakes(self) -> None:
+        self.queue("abc", TURN_SECONDS * 10)
+        self.reactor.turn()
+        self.assertEqual(self.done, ["a"])
+
+    def test_whoIsQueuedTwiceHasOneTurn(self) -> None:
+        [a, _] = self.queue("ab")
+        self.turns.queue(a)
+        self.reactor.turn()
+        self.assertEqual(self.done, ["a", "b"])
+
+    def test_whoHasMoreToDoWaitsBehindTheOthers(self) -> None:
+        [a, *_] = self.queue("abcd")
+        a.then = lambda: self.turns.queue(a)
+        self.reactor.turn()
+        self.reactor.turn()
+        self.assertEqual(self.done, ["a", "b", "c", "d", "a"])
+
+    def test_whoIsForgottenHasNone(self) -> None:
+        [a, b, c] = self.queue("abc")
+        self.turns.forget(a)
+        b.then = lambda: self.turns.forget(c)
+        self.reactor.turn()
+        self.assertEqual(self.done, ["b"])
+
+    def test_anErrorOfOursConcernsOneJob(self) -> None:
+        [a, _] = self.queue("ab")
+        a.then = lambda: 1 / 0
+        self.reactor.turn()
+        self.assertEqual(self.done, ["a", "a given up", "b"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

@@ -54,10 +54,10 @@ class BenchmarkTests(SynchronousTestCase):
         self.assertMeasured(list(memory.run(1, 20)), 1)
 
     def test_handshake(self) -> None:
-        self.assertMeasured(list(handshake.run(1, 20)), 2)
+        self.assertMeasured(list(handshake.run(1, 20)), 3)
 
     def test_flood(self) -> None:
-        self.assertMeasured(list(flood.run(1, 20)), 2)
+        self.assertMeasured(list(flood.run(1, 20)), 3)
 
     def test_strangers(self) -> None:
         self.assertMeasured(list(strangers.run(1, 2)), 1)
@@ -71,7 +71,7 @@ class BenchmarkTests(SynchronousTestCase):
         self.assertMeasured(list(observers.run(1, 20)), 16)
 
     def test_pressure(self) -> None:
-        self.assertMeasured(list(pressure.run(1, 20)), 3)
+        self.assertMeasured(list(pressure.run(1, 20)), 4)
 
 
 class WorkerTests(SynchronousTestCase):

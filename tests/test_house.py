@@ -35,6 +35,7 @@ FLOORS: list[set[str]] = [
         "dialler",
         "upstream",
         "door",
+        "turns",
         "duplicates",
         "node",
         "sockets",

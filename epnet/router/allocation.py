@@ -17,7 +17,9 @@ The rules
    use what the sources up to that price can inject, less what is used already.
 5. Of those, each that has a minimum is admitted if its minimum still fits: running ones first, then
    the heavier, then by identity.  One that is not admitted gets nothing.  One that has waited for
-   long comes before those that have run for long: the longest wait first.
+   long comes before those that have run for long: the longest wait first.  While it needs more room
+   than has come free, the others that wait may not have the places of those that have run for long:
+   it would never find them free together.
 6. The rest is shared max-min fairly by weight, in terminal watts, within each sink's maximum and
    each group's cap (`epnet.router.fairness`).
 7. A group's cap holds for its sinks together and for its sources together.  The cheaper sources of
@@ -278,15 +280,19 @@ def _admit(step: Iterable[_Want]) -> None:
     held = [want.claim for want in step if want.claim.low > 0.0]
     for claim in held:
         _reserve(claim, 1.0)
-    for want in sorted(picky, key=_turn):
+    turns = sorted(picky, key=_turn)
+    possible = {want.sink.identity for want in turns if want.sink.waited_s and not _full(want)}
+    for number, want in enumerate(turns, 1):
         claim, least = want.claim, want.sink.min_w
         if claim.low >= least:
             continue
-        full = [limit for limit in claim.limits if not limit.fits(limit.cost(claim, least))]
+        full = _full(want)
         if least > claim.high:
             want.refuse(claim.high, "its own maximum")
         elif full:
             want.refuse(full[0].left, full[0].name)
+            if want.sink.identity in possible:
+                turns[number:] = sorted(turns[number:], key=_later)
         else:
             claim.low = least
             held.append(claim)
@@ -300,7 +306,13 @@ def _reserve(claim: Claim, sign: float) -> None:
         limit.take(sign * limit.cost(claim, claim.low))
 
 
-def _turn(want: _Want) -> tuple[int, float, float]:
+def _full(want: _Want) -> list[Limit]:
+    """The limits that its minimum does not fit under."""
+    claim, least = want.claim, want.sink.min_w
+    return [limit for limit in claim.limits if not limit.fits(limit.cost(claim, least))]
+
+
+def _turn(want: _Want) -> tuple[float, float, float]:
     """Whose minimum is tried first; of equals, the first by identity."""
     sink = want.sink
     if sink.running and not sink.yields:
@@ -308,6 +320,12 @@ def _turn(want: _Want) -> tuple[int, float, float]:
     if sink.waited_s > 0.0:
         return (1, -sink.waited_s, -sink.weight)
     return (2 if sink.running else 3, 0.0, -sink.weight)
+
+
+def _later(want: _Want) -> tuple[float, float, float]:
+    """The same while one that waits has found no room: who runs goes on running."""
+    turn, wait, weight = _turn(want)
+    return (2.5 if turn == 1 else turn, wait, weight)
 
 
 def _explained(wants: Sequence[_Want]) -> Setpoints:

@@ -301,8 +301,9 @@ class Port(BasePort):
         self.import_w, self.export_w, self.asked_w = step.import_w, step.export_w, step.asked_w
         self.place.importing, self.place.exporting = step.importing, step.exporting
         self._restraints.flowed(self.import_w, self.export_w, now)
-        blocked = step.exportTarget.reason is Reason.MINIMUM and self.exports.watts > 0.0
-        self._turns.taken(self.export_w > 0.0, blocked, now)
+        target = step.exportTarget
+        blocked = target.reason is Reason.MINIMUM and self.exports.watts > 0.0
+        self._turns.taken(self.export_w > 0.0, target.power_w > 0.0, blocked, now)
         self.drive(now)
         return fell
 

@@ -110,15 +110,20 @@ class Turns:
         self._servedSince: float | None = None
         self._blockedSince: float | None = None
 
-    def taken(self, served: bool, blocked: bool, now: float) -> None:
-        """Whether it is served from now on; whether it is not for want of room for its minimum."""
+    def taken(self, served: bool, admitted: bool, blocked: bool, now: float) -> None:
+        """Note what holds from now on.
+
+        served: whether it has power.
+        admitted: whether it is to have power; until others have made room, it waits on.
+        blocked: whether it is not, for want of room for its minimum.
+        """
         if not served:
             self._servedSince = None
         elif self._servedSince is None:
             self._servedSince = now
-        if not blocked:
+        if served or not (admitted or blocked):
             self._blockedSince = None
-        elif self._blockedSince is None:
+        elif blocked and self._blockedSince is None:
             self._blockedSince = now
 
     def waited(self, now: float) -> float:

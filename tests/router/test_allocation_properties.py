@@ -77,6 +77,9 @@ cases = st.builds(
     st.sampled_from([0.0, 40.0, 700.0]),
 )
 
+growths = st.tuples(cases, sources, st.sampled_from(["no groups", "one bid"]))
+"""A case, what is offered besides, and what of the case is left out."""
+
 
 def leaves(group: Group, groups: Iterable[Group]) -> set[str]:
     """The ports in `group`, at whatever depth."""
@@ -250,9 +253,10 @@ class Invariants(SynchronousTestCase):
         self.assertEqual(repr(case.allocate()), repr(other.allocate()))
 
     @MANY
-    @given(cases, sources, st.sampled_from(["no groups", "one bid"]))
-    def test_7_moreSupplyLowersNobody(self, case: Case, more: Source, kind: str) -> None:
+    @given(growths)
+    def test_7_moreSupplyLowersNobody(self, growth: tuple[Case, Source, str]) -> None:
         """With caps *and* bids a higher class may use up a cap that a lower one then lacks."""
+        case, more, kind = growth
         selling = {source.identity for source in case.sources}
         assume(more.identity in selling or more.identity not in {s.identity for s in case.sinks})
         eager = [attrs.evolve(sink, min_w=0.0) for sink in case.sinks]

@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from epnet.router import allocation, bounds, planning, ports
+from epnet.router import allocation, bounds, planning, ports, restraints
 from epnet.router.fairness import Claim
 from epnet.router.losses import Loss
 from epnet.router.settings import PortSettings
 from epnet.wire import DemandParameters, SupplyParameters
 from tests.router import test_allocation_properties as properties
+from tests.router import test_turns as turns
 from tests.router.histories import WINDOW, Device, World
 
 ONCE = settings(
@@ -53,18 +55,18 @@ def clampedAfterwards(claims: Sequence[Claim]) -> None:
 
 
 class FillMutations(SynchronousTestCase):
-    def assertCaught(self, *names: str) -> None:
-        """At least one of the property tests of these names fails."""
-        if not any(self.isCaught(name) for name in names):
+    def assertCaught(self, *names: str, cases: st.SearchStrategy[Any] = properties.cases) -> None:
+        """At least one of the property tests of these names fails for some of these cases."""
+        if not any(self.isCaught(name, cases) for name in names):
             self.fail(f"none of {names} has noticed")
 
-    def isCaught(self, name: str) -> bool:
+    def isCaught(self, name: str, cases: st.SearchStrategy[Any]) -> bool:
         test = properties.Invariants(name)
         inner: Callable[..., Any] = getattr(test, name).hypothesis.inner_test
 
         @ONCE
-        @given(properties.cases)
-        def run(case: properties.Case) -> None:
+        @given(cases)
+        def run(case: Any) -> None:
             inner(test, case)
 
         try:
@@ -96,6 +98,51 @@ class FillMutations(SynchronousTestCase):
     def test_sortedByArrival(self) -> None:
         self.patch(allocation, "_identity", lambda port: 0)
         self.assertCaught("test_6_theOrderOfTheInputsDoesNotMatter")
+
+    def test_muchSupplyMistakenForLess(self) -> None:
+        everything = allocation.MeritOrder.upTo
+        self.patch(
+            allocation.MeritOrder, "upTo", lambda self, price: everything(self, price) % 8192.0
+        )
+        self.assertCaught("test_7_moreSupplyLowersNobody", cases=properties.growths)
+
+
+class TurnMutations(SynchronousTestCase):
+    """Errors in who has to make room for whom, and when."""
+
+    def assertCaught(self, *names: str) -> None:
+        """Each of the tests of these names fails."""
+        for name in names:
+            self.assertRaises(self.failureException, getattr(turns.TurnTests(name), name))
+
+    def test_rotationNever(self) -> None:
+        self.patch(restraints.Turns, "yields", lambda self, now: False)
+        self.assertCaught(
+            "test_9_twoAlone", "test_9_whoNeedsTwoPlacesGetsThemThoughTheyComeFreeApart"
+        )
+
+    def test_nobodyWaits(self) -> None:
+        self.patch(restraints.Turns, "waited", lambda self, now: 0.0)
+        self.assertCaught("test_9_twoAlone")
+
+    def test_dwellIgnored(self) -> None:
+        self.patch(restraints, "DWELL_SECONDS", 0.0)
+        self.assertCaught("test_9_twoAlone")
+
+    def test_theWaitForgottenBeforeThePlaceIsFree(self) -> None:
+        taken = restraints.Turns.taken
+
+        def forgetful(
+            self: restraints.Turns, served: bool, admitted: bool, blocked: bool, now: float
+        ) -> None:
+            taken(self, served, False, blocked, now)
+
+        self.patch(restraints.Turns, "taken", forgetful)
+        self.assertCaught("test_9_twoAlone")
+
+    def test_placesGivenAwayOneByOne(self) -> None:
+        self.patch(allocation, "_later", allocation._turn)
+        self.assertCaught("test_9_whoNeedsTwoPlacesGetsThemThoughTheyComeFreeApart")
 
 
 def house() -> World:

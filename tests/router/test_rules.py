@@ -366,6 +366,18 @@ class TimeTests(RulesTestCase):
         self.assertApproximates(self.world.clock.seconds() - since, 1.5, 0.5)
         self.assertEqual(self.gave("store"), 0)
 
+    def test_twoWhoseMinimumsDoNotFitTogetherTakeTurns(self) -> None:
+        self.plug(Device("sun", offer_w=2000))
+        for name, weight in (("a", 2.0), ("b", 1.0)):
+            self.plug(Device(name, wish_w=2000), min_w=1500, weight=weight)
+        served = []
+        for _ in range(250 * 20):
+            self.world.step()
+            [running] = [name for name in "ab" if self.got(name)] or [""]
+            if running and served[-1:] != [running]:
+                served.append(running)
+        self.assertEqual("".join(served), "ababa")
+
     def test_whoIsBlockedByItsMinimumTakesTurns(self) -> None:
         self.plug(Device("sun", offer_w=2000))
         names = ["a", "b", "c"]

@@ -46,7 +46,8 @@ class Connections(Service):
     node: what stands behind them.
     clock: the one clock.
     limits: how many connections it takes.
-    sessionSettings: times and limits of each session that begins, unless its factory has others.
+    sessionSettings: times and limits of each session, unless its factory has others; see
+        `setSessions`.
     doorkeeper: knows those who are not validated yet.
     register: the validated sessions; at most one with each peer is announced to the node.
     deviations: how often each diagnostic code came up.
@@ -54,7 +55,7 @@ class Connections(Service):
         goodbyes are not among them.
     losses: how many transfers were lost, by cause.
     patience: how long a peer may be silent in a transfer, by its identity, where that is not what
-        the factory's settings say; see `setPatience`.
+        these settings say.
     misconfigured: what is wrong with the configuration file, so that it is not in force; set by
         whoever keeps it.
     expiries: when what we present and whom we trust expire; set by whoever keeps the trust.
@@ -162,11 +163,12 @@ class Connections(Service):
             self._checkRoom(protocol.origin)
         return peer
 
-    def setPatience(self, loss_ms: Mapping[str, float]) -> None:
-        """Let peers be silent for longer than 200 ms in a transfer (wire-profile S5).
+    def setSessions(self, settings: SessionSettings, loss_ms: Mapping[str, float]) -> None:
+        """Take other times and limits for all sessions, also those that are open.
 
-        loss_ms: by the identity of the peer, 200 to 400 ms.  It holds for sessions that open from
-            now on, with peers whose identity somebody vouches for.
+        settings: those of all whose factory has no others.
+        loss_ms: how long single peers may be silent in a transfer, by their identity, 200 to 400 ms
+            (wire-profile S5).  It holds for peers whose identity somebody vouches for.
 
         Consent stays good for 200 ms: for a peer that is silent for longer, power is ramped down
         in between, and its session kept.  Raises `UsageError` for a time out of range.
@@ -175,6 +177,10 @@ class Connections(Service):
             identity: SessionSettings(loss=milliseconds / 1000).loss
             for identity, milliseconds in loss_ms.items()
         }
+        self.sessionSettings = settings
+        for protocol in self:
+            if protocol.session.publishing:
+                protocol.takeSettings()
 
     def setLimits(self, limits: ConnectionLimits) -> None:
         """Take other limits from now on; who is connected stays."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from math import inf
 from typing import TYPE_CHECKING, ClassVar
 
+import attrs
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
@@ -183,6 +184,25 @@ class EPProtocol(Protocol):
         """How long the session has been open, in s; 0 where it never was."""
         return 0.0 if self._openedAt is None else self._now() - self._openedAt
 
+    def takeSettings(self) -> None:
+        """Go by what is set now, also for this peer; tell where that deviates (wire-profile S5).
+
+        It holds only for who somebody vouches for that it may be silent for longer than others.
+        """
+        settings, peer = self.factory.sessionSettings, self.peer
+        if peer.authenticated:
+            loss = self.factory.connections.patience.get(peer.identity, settings.loss)
+            settings = attrs.evolve(settings, loss=loss)
+        self.session.setSettings(settings)
+        self.factory.connections.wake(self)
+        if settings.loss > CONSENT_LIFETIME:
+            self.log.warn(
+                "{peer.identity} MAY BE SILENT FOR {milliseconds:.0f} ms in a transfer before it "
+                "is lost: a deviation from Framing 5.1, which says 200 ms",
+                peer=peer,
+                milliseconds=settings.loss * 1000,
+            )
+
     # What the sweep calls
 
     def advance(self, now: float) -> None:
@@ -293,21 +313,8 @@ class EPProtocol(Protocol):
         self._openedAt = self._now()
         self.whenKnown()
         tellOpened(self, effect.peer)
-        self._bePatient(effect.peer)
+        self.takeSettings()
         self.factory.connections.register.opened(self, self._now())
-
-    def _bePatient(self, peer: Peer) -> None:
-        """Take how long this peer may be silent in a transfer, and tell where that deviates."""
-        if peer.authenticated and peer.identity in self.factory.connections.patience:
-            self.session.setLoss(self.factory.connections.patience[peer.identity])
-        loss = self.session.settings.loss
-        if loss > CONSENT_LIFETIME:
-            self.log.warn(
-                "{peer.identity} MAY BE SILENT FOR {milliseconds:.0f} ms in a transfer before it "
-                "is lost: a deviation from Framing 5.1, which says 200 ms",
-                peer=peer,
-                milliseconds=loss * 1000,
-            )
 
     def _received(self, effect: Received) -> None:
         message = effect.message

@@ -44,8 +44,6 @@ from itertools import islice
 from math import inf
 from typing import ClassVar, Final, NamedTuple, TypeVar
 
-import attrs
-
 from epnet.consent import CONSENT_LIFETIME
 from epnet.errors import PeerError
 from epnet.identity import Peer
@@ -238,9 +236,10 @@ class Session:
             self._lifecycle.drained()
         return self._effects(now)
 
-    def setLoss(self, seconds: float) -> None:
-        """How long the peer may be silent in a transfer, in s, 0.2 to 0.4 (S5)."""
-        self.settings = attrs.evolve(self.settings, loss=seconds)
+    def setSettings(self, settings: SessionSettings) -> None:
+        """Go by other times from now on; how large a payload may be stays as it is."""
+        self.settings = settings
+        self.wakeAt = -inf
 
     def leave(self, reason: str, reconnect: bool | None, now: float) -> list[Effect]:
         """End the session on purpose."""

@@ -303,8 +303,9 @@ class Network:
 
     @property
     def _mayHaveNone(self) -> bool:
-        """Whether it is not for us that there is no connection: one device is down, or it is back
-        and does not dial, and its old connections have to be found to be half-open first."""
+        """Whether it is not for us that there is no connection: nothing gets through, one device is
+        down, or it is back and does not dial, and its old connections have to be found to be
+        half-open first."""
         lives = [life for life in self.lives.values() if life is not None]
         halfOpen = any(
             [end.vanished for end in ends] == [True, False] and not ends[1].closed

@@ -17,6 +17,7 @@ from epnet.errors import UsageError
 from epnet.factory import EPClientFactory, EPPeerFactory, EPServerFactory
 from epnet.interfaces import IClient, ILink, IPeer, IServer, ITrust, Reading
 from epnet.lifecycle import Cause, Ending, Phase
+from epnet.limits import SessionSettings
 from epnet.node import DeviceNode, parametersOf
 from epnet.sockets import Outgoing
 from epnet.testing import MemoryPair, issueTrusts
@@ -95,7 +96,7 @@ class TransferTests(ProtocolTestCase):
         self.assertIn("silent for 2", self.charger.shutDowns[0])
 
     def test_S5_lossOfASlowPeerIsLouderAndLater(self) -> None:
-        self.server.connections.setPatience({"charger": 400})
+        self.beSlow({"charger": 400})
         with capturedLogs() as events:
             pair = self.pair()
         [told] = [formatEvent(e) for e in events if "SILENT" in (e["log_format"] or "")]
@@ -112,14 +113,41 @@ class TransferTests(ProtocolTestCase):
         pair.advance(0.1)
         self.assertEqual(len(self.battery.shutDowns), 1)
 
+    def test_S5_alsoWhileItIsConnected(self) -> None:
+        pair = self.pair()
+        pair.advance(1.0)
+        for loss_ms in (400, 300, 200):
+            self.beSlow({"charger": loss_ms})
+            self.assertEqual(pair.server.session.settings.loss, loss_ms / 1000)
+        self.beSlow({"charger": 400})
+        pair.cut()
+        pair.advance(0.33)
+        self.assertEqual(self.battery.shutDowns, [])
+        self.beSlow({})
+        pair.advance(0.02)
+        self.assertEqual(len(self.battery.shutDowns), 1)
+
+    def test_otherTimesReachTheSessionsThatAreOpen(self) -> None:
+        pair = self.pair()
+        pair.advance(1.0)
+        self.server.connections.setSessions(SessionSettings(publishInTransfer=0.01), {})
+        before = self.client.connections.received[SupplyParameters]
+        pair.advance(1.0)
+        received = self.client.connections.received[SupplyParameters] - before
+        self.assertGreater(received, 45)  # the sweep lets 50 a second go out
+
+    def beSlow(self, loss_ms: dict[str, float]) -> None:
+        """The configuration is read anew."""
+        self.server.connections.setSessions(SessionSettings(), loss_ms)
+
     def test_S5_onlyForThePeerItIsMeantForAndOnlyWithinBounds(self) -> None:
-        self.server.connections.setPatience({"somebody": 400})
+        self.beSlow({"somebody": 400})
         self.assertEqual(self.pair().server.session.settings.loss, 0.2)
         for loss_ms in (199, 401):
-            self.assertRaises(UsageError, self.server.connections.setPatience, {"charger": loss_ms})
+            self.assertRaises(UsageError, self.beSlow, {"charger": loss_ms})
 
     def test_S5_notForWhoOnlySaysSo(self) -> None:
-        self.server.connections.setPatience({"charger": 400})
+        self.beSlow({"charger": 400})
         trust = TRUSTS["battery"]
         believe = trust.authenticate
         self.patch(

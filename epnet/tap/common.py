@@ -229,9 +229,8 @@ def keepConfiguration(
         putLimits(configuration)
 
     def putLimits(configuration: Configuration) -> None:
-        connections.sessionSettings = configuration.sessionSettings
+        connections.setSessions(configuration.sessionSettings, configuration.patience)
         connections.setLimits(configuration.limits.connections)
-        connections.setPatience(configuration.patience)
         apply(configuration)
 
     def told(problems: tuple[str, ...]) -> None:

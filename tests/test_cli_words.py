@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.cli import explain, monitor
 from epnet.cli.monitor import Screen, summary
-from epnet.cli.words import cut, headline, plain, span, table, watts
+from epnet.cli.words import cut, headline, plain, span, table, watts, wide
 from epnet.errors import UsageError
 from epnet.wire import StorageParameters
 from tests.observe.house import House, hear
@@ -69,7 +69,29 @@ class TableTests(SynchronousTestCase):
                 "its share of what is needed of local production",
             ],
         )
-        self.assertEqual({len(line) for line in table(state["devices"], 30)}, {30})
+
+    def test_whatIsMissedLeastGoesWhereThereIsLittleRoom(self) -> None:
+        devices = household().look()["devices"]
+        for width, heads in (
+            (66, "device        port  flows        granted      charge  why"),
+            (65, "device        flows        granted      charge  why"),
+            (59, "device        flows        charge  why"),
+            (46, "device        flows        why"),
+            (20, "device        flows…"),
+        ):
+            lines = list(table(devices, width))
+            self.assertEqual(lines[0], heads)
+            self.assertLessEqual(max(map(wide, lines)), width)
+
+    def test_wideLettersTakeTwoColumns(self) -> None:
+        house = household()
+        hear(house.plugIn("truck", "vehicle", "電気自動車"), WISH)
+        head, *lines = table(house.look()["devices"])
+        for line in lines:
+            before = line[: line.index(" D DC ")]
+            self.assertEqual(wide(before), head.index("port") - 1)
+        self.assertEqual(cut("電気自動車", 6), "電気…")
+        self.assertEqual(wide("e\u0301"), 1)
 
     def test_aLineForAPipe(self) -> None:
         line = "2026-06-21T12:00:00Z  Car (car) 3.00 kW out, Roof (solar) 3.00 kW in"

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import signal
 import sys
+import termios
 import time
+import tty
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread, main_thread
 from typing import Any, Final, TextIO
 
 from epnet.cli import remote
@@ -38,7 +43,9 @@ def run(options: argparse.Namespace) -> int:
     router.state()  # whoever cannot be asked at first is a mistake, later it is news
     try:
         if sys.stdout.isatty():
-            _watch(router, Screen(sys.stdout, router.url))
+            screen = Screen(sys.stdout, router.url)
+            with _borrowed(screen):
+                _watch(router, screen)
         else:
             _print(router)
     except KeyboardInterrupt:
@@ -90,28 +97,57 @@ class Screen:
         room = max(0, lines - len(top) - 3)
         for entry in list(self._events)[-room:] if room else []:
             yield f"{entry['time'][11:19]} {plain(entry['text'])}"
-        yield f"{self._url}; Ctrl-C ends"
+        yield f"{self._url}; q ends"
 
 
 def _watch(router: RunningRouter, screen: Screen) -> None:
     """Keep the screen up to date until interrupted; come back whenever the router is gone."""
-    before = signal.signal(signal.SIGWINCH, lambda number, frame: screen.draw())
+    while True:
+        try:
+            for kind, value in router.events():
+                screen.take(kind, value)
+                screen.draw()
+            screen.trouble = "the router has hung up"
+        except RouterError as error:
+            screen.trouble = str(error)
+        screen.draw()
+        time.sleep(RETRY_SECONDS)
+
+
+@contextmanager
+def _borrowed(screen: Screen) -> Iterator[None]:
+    """The terminal for a screen of ours; in the end it is as it was, whatever ends us.
+
+    Raises KeyboardInterrupt in what is done meanwhile once somebody types q.
+    """
+    signals = {
+        signal.SIGWINCH: lambda number, frame: screen.draw(),
+        signal.SIGTERM: lambda number, frame: sys.exit(128 + number),
+        signal.SIGHUP: lambda number, frame: sys.exit(128 + number),
+    }
+    before = {number: signal.signal(number, handler) for number, handler in signals.items()}
+    keys = sys.stdin.fileno() if sys.stdin.isatty() else None
+    modes = None if keys is None else termios.tcgetattr(keys)
     sys.stdout.write(ENTER)
     try:
-        while True:
-            try:
-                for kind, value in router.events():
-                    screen.take(kind, value)
-                    screen.draw()
-                screen.trouble = "the router has hung up"
-            except RouterError as error:
-                screen.trouble = str(error)
-            screen.draw()
-            time.sleep(RETRY_SECONDS)
+        if keys is not None:
+            tty.setcbreak(keys)
+            Thread(target=_listen, args=[keys], daemon=True).start()
+        yield
     finally:
-        signal.signal(signal.SIGWINCH, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if keys is not None and modes is not None:
+            termios.tcsetattr(keys, termios.TCSAFLUSH, modes)
         sys.stdout.write(LEAVE)
         sys.stdout.flush()
+
+
+def _listen(keys: int) -> None:
+    """Wait for a q; then interrupt whatever the main thread waits for."""
+    while key := os.read(keys, 1):
+        if key in b"qQ":
+            signal.pthread_kill(main_thread().ident or 0, signal.SIGINT)
 
 
 def _print(router: RunningRouter) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 HEADS: Final = ("device", "port", "flows", "granted", "charge", "why")
+SPARED: Final = ("port", "granted", "charge")
+"""What is left out of a table where there is little room, what is missed least first."""
+LEAST_WHY: Final = 12
+"""Columns that are kept for the reason."""
 
 
 def watts(power: float | None) -> str:
@@ -59,18 +64,45 @@ def headline(state: Mapping[str, Any]) -> str:
 
 
 def table(devices: Sequence[Mapping[str, Any]], width: int | None = None) -> Iterator[str]:
-    """The devices, a line each; cut to `width` columns where one is given."""
+    """The devices, a line each; in `width` columns where one is given."""
     rows = [HEADS, *(_row(device) for device in devices)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        *cells, why = row
-        padded = "  ".join(cell.ljust(wide) for cell, wide in zip(cells, widths, strict=False))
-        yield cut(f"{padded}  {why}".rstrip(), width)
+    columns = dict(zip(HEADS, zip(*rows, strict=True), strict=True))
+    reasons = columns.pop("why")
+    for name in SPARED:
+        taken = sum(max(map(wide, column)) + 2 for column in columns.values())
+        if width is not None and taken + LEAST_WHY > width:
+            del columns[name]
+    padded = [_padded(column) for column in columns.values()]
+    for *cells, why in zip(*padded, reasons, strict=True):
+        yield cut("  ".join([*cells, why]).rstrip(), width)
+
+
+def wide(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return sum(map(_columns, text))
 
 
 def cut(line: str, width: int | None) -> str:
     """A line of at most `width` columns; an ellipsis stands for what does not fit."""
-    return line if width is None or len(line) <= width else line[: max(0, width - 1)] + "…"
+    if width is None or wide(line) <= width:
+        return line
+    taken = 0
+    for number, letter in enumerate(line):
+        taken += _columns(letter)
+        if taken > width - 1:
+            return line[:number] + "…"
+    return line
+
+
+def _columns(letter: str) -> int:
+    if unicodedata.combining(letter):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def _padded(column: Sequence[str]) -> list[str]:
+    most = max(map(wide, column))
+    return [cell + " " * (most - wide(cell)) for cell in column]
 
 
 def _row(device: Mapping[str, Any]) -> tuple[str, ...]:

@@ -132,7 +132,14 @@ class TokenTests(CommandTestCase):
         self.assertIn("wants a token: give --token-file FILE", err.decode())
         path = Path(self.mktemp())
         path.write_text("me " + "t" * 32 + "\n")
-        _, _, status = yield self.command("status", self.http, f"--token-file={path}")
+        for command in (["status"], ["explain", "car"]):
+            out, _, status = yield self.command(*command, self.http, f"--token-file={path}")
+            self.assertEqual(status, 0)
+            self.assertIn(b"Car (car)", out)
+        monitor = Running("monitor", self.http, f"--token-file={path}", terminal=False)
+        yield monitor.says("Car (car) 3.00 kW out")
+        monitor.transport.signalProcess("INT")
+        status = yield monitor.ended
         self.assertEqual(status, 0)
 
 
@@ -169,11 +176,23 @@ class MonitorTests(CommandTestCase):
         running.resize(13, 30)
         running.transport.signalProcess(signal.SIGWINCH)
         yield narrow
-        ended = running.says("\x1b[?25h\x1b[?1049l")
-        running.transport.signalProcess("INT")
-        yield ended
-        status = yield running.ended
-        self.assertEqual(status, 0)
+
+    @inlineCallbacks
+    def test_howeverItEndsTheTerminalIsAsItWas(self) -> Generator[Any, Any, None]:
+        for how, expected in (("q", 0), ("\x03", 0), ("INT", 0), ("TERM", 143), ("HUP", 129)):
+            running = self.start(terminal=True)
+            modes = termios.tcgetattr(running.transport.fd)
+            yield running.says("Car (car)")
+            self.assertNotEqual(termios.tcgetattr(running.transport.fd)[3], modes[3])
+            ended = running.says("\x1b[?25h\x1b[?1049l")
+            if len(how) == 1:
+                running.transport.write(how.encode())
+            else:
+                running.transport.signalProcess(how)
+            yield ended
+            self.assertEqual(termios.tcgetattr(running.transport.fd), modes)
+            status = yield running.ended
+            self.assertEqual(status, expected, how)
 
     @inlineCallbacks
     def test_itSaysWhenTheRouterIsGoneAndComesBackByItself(self) -> Generator[Any, Any, None]:

@@ -49,6 +49,11 @@ class Twistd:
             )
 
     @property
+    def number(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    @property
     def text(self) -> str:
         """What it has printed so far."""
         return self.output.read_text()

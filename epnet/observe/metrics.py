@@ -123,6 +123,17 @@ def _counterMetrics(counters: Counters) -> Iterator[Metric]:
         count_value=counters["decisions"],
         sum_value=counters["deciding_s"],
     )
+    checks = CounterMetricFamily(
+        "epnet_invariant_checks", "Checks of what must hold of decisions.", labels=["invariant"]
+    )
+    failures = CounterMetricFamily(
+        "epnet_invariant_failures", "Checks that found it not to hold.", labels=["invariant"]
+    )
+    for found in counters["invariants"]:
+        checks.add_metric([str(found["invariant"])], found["checked"])
+        failures.add_metric([str(found["invariant"])], found["broken"])
+    yield checks
+    yield failures
 
 
 def _historyMetrics(history: HistoryState) -> Iterator[Metric]:

@@ -146,17 +146,27 @@ class MessageCount(TypedDict):
     count: int
 
 
+class InvariantCount(TypedDict):
+    """How often an invariant was checked, and did not hold."""
+
+    invariant: int
+    checked: int
+    broken: int
+
+
 class Counters(TypedDict):
     """What has been counted since the router began.
 
     losses: transfers that were lost, by cause.
     decisions, deciding_s: how often power was allocated anew, and how long that took together, s.
+    invariants: what must always hold of a decision, by number.
     """
 
     messages: list[MessageCount]
     losses: dict[str, int]
     decisions: int
     deciding_s: float
+    invariants: list[InvariantCount]
 
 
 class State(TypedDict):
@@ -227,6 +237,10 @@ def snapshot(router: Router, connections: Connections, uptime_s: float, time: da
             "losses": dict(sorted(connections.losses.items())),
             "decisions": router.decisions,
             "deciding_s": router.decidingSeconds,
+            "invariants": [
+                {"invariant": each, "checked": count, "broken": router.invariants.broken[each]}
+                for each, count in sorted(router.invariants.checked.items())
+            ],
         },
         "network": networkState(router.accounts, router.ports.values()),
         "metering": meteringState(router.accounts),

@@ -2,8 +2,8 @@
 
 The numbers are those of the router design.  Each plan is checked for balance (1), bounds (2), and
 increases into what others may still draw (8); every `FULLY_SECONDS` also for the order of sources
-(3), classes (4), fairness (5), and the order of the ports (6), which cost more.
-What more supply would have done (7), and what holds over minutes (9, 10), only tests can say.
+(3), classes (4), fairness (5), the order of the ports (6), and what less supply would do (7), which
+cost more.  What holds over minutes (9, 10) is watched by `epnet.router.constancy`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,20 @@ from typing import Final
 
 from twisted.logger import Logger
 
+from epnet.router.allocation import Terms, solve
+from epnet.router.constancy import Constancy
 from epnet.router.fairness import Groups
 from epnet.router.planning import Place, Plan
 from epnet.router.reasons import Reason
 
 FULLY_SECONDS: Final = 5.0
 """How often everything is checked."""
+
+TELL_SECONDS: Final = 60.0
+"""How often it is logged that an invariant does not hold; counted it is each time."""
+
+LESS: Final = 0.9
+"""The part of its supply that the router is thought to have for invariant 7."""
 
 NEAR: Final = 1e-2
 """Watts within which bounds hold; and a millionth of what flows."""
@@ -38,6 +46,8 @@ class Invariants:
         self.checked: Counter[int] = Counter()
         self.broken: Counter[int] = Counter()
         self._fullyAt = -inf
+        self._constancy = Constancy()
+        self._toldAt: dict[int, float] = {}
 
     def check(
         self,
@@ -49,18 +59,24 @@ class Invariants:
     ) -> None:
         """Check a plan; `places` are as they were when it was made, `again` makes it again."""
         for number, check in _ALWAYS:
-            self._note(number, check(places, made, groups))
+            self._note(number, check(places, made, groups), now)
         if not 0.0 <= now - self._fullyAt < FULLY_SECONDS:
             self._fullyAt = now
             for number, check in _SOMETIMES:
-                self._note(number, check(places, made, groups))
-            self._note(6, order(made, again(places[::-1])))
+                self._note(number, check(places, made, groups), now)
+            self._note(6, order(made, again(places[::-1])), now)
+        if self._constancy.look(places, made, groups, now):
+            self._note(9, self._constancy.starving(), now)
+            self._note(10, self._constancy.moving(), now)
 
-    def _note(self, number: int, wrongs: Iterator[str]) -> None:
+    def _note(self, number: int, wrongs: Iterator[str], now: float) -> None:
         self.checked[number] += 1
         wrong = next(wrongs, None)
-        if wrong is not None:
-            self.broken[number] += 1
+        if wrong is None:
+            return
+        self.broken[number] += 1
+        if not 0.0 <= now - self._toldAt.get(number, -inf) < TELL_SECONDS:
+            self._toldAt[number] = now
             self.log.error("invariant {number} does not hold: {wrong}", number=number, wrong=wrong)
 
 
@@ -179,6 +195,32 @@ def order(made: Plan, again: Plan) -> Iterator[str]:
             yield f"{name} gets something else if the ports come in another order"
 
 
+def growth(places: Sequence[Place], made: Plan, groups: Groups) -> Iterator[str]:
+    """7. With less supply nobody would be meant to have more, minimums and some mixtures aside.
+
+    As with the property it can be said where there are no minimums and nothing is firm; with groups
+    only of one bid and none of them over a source.
+    """
+    sinks = [p.sink for p in places if p.sink.max_w > 0.0]
+    sources = [p.source for p in places if p.source.max_w > 0.0]
+    if any(sink.min_w > 0.0 or sink.firm_w > 0.0 for sink in sinks):
+        return
+    selling = {source.identity for source in sources}
+    if groups.groups and (
+        len({sink.bid for sink in sinks}) > 1
+        or any(groups.above(source.identity) for source in sources)
+        or any(sink.identity in selling for sink in sinks)
+    ):
+        return
+    less = {source.identity: LESS * source.max_w for source in sources}
+    now, _ = solve(sources, sinks, groups, Terms(made.standing_w))
+    then, _ = solve(sources, sinks, groups, Terms(made.standing_w, offers=less))
+    for name, setpoint in then.sinks.items():
+        had = now.sinks[name].power_w
+        if setpoint.power_w > had + NEAR + 1e-6 * had:
+            yield f"{name} would get {setpoint.power_w:.6g} W of less, and gets {had:.6g} W"
+
+
 Check = Callable[[Sequence[Place], Plan, Groups], Iterator[str]]
 
 _ALWAYS: Final[tuple[tuple[int, Check], ...]] = ((1, balance), (2, bounds), (8, room))
@@ -186,4 +228,5 @@ _SOMETIMES: Final[tuple[tuple[int, Check], ...]] = (
     (3, meritOrder),
     (4, classes),
     (5, fairness),
+    (7, growth),
 )

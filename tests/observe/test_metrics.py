@@ -98,6 +98,16 @@ class MetricsTests(SynchronousTestCase):
         self.assertEqual(found["epnet_allocation_seconds_count"], {(): 4})
         self.assertEqual(found["epnet_allocation_seconds_sum"], {(): 0.5})
 
+    def test_whatMustHoldOfDecisions(self) -> None:
+        self.house.settle()
+        self.house.router.invariants.broken[9] += 2
+        found = self.read()
+        checks = found["epnet_invariant_checks_total"]
+        self.assertEqual(checks.keys(), {(("invariant", str(each)),) for each in range(1, 11)})
+        failures = found["epnet_invariant_failures_total"]
+        self.assertEqual(failures[(("invariant", "9"),)], 2)
+        self.assertEqual(sum(failures.values()), 2)
+
     def test_whenCertificatesExpire(self) -> None:
         self.house.connections.expiries = {
             "own": datetime.now(UTC) + timedelta(days=10),

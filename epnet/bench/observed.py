@@ -20,7 +20,7 @@ from epnet.bench.processes import LOOPBACK
 from epnet.bench.roles import PARAMETERS, Routing
 from epnet.interfaces import IHistoryStore, ILink, Sample, Span
 from epnet.observe.history import Recorder
-from epnet.observe.snapshot import Snapshots
+from epnet.observe.looking import Snapshots
 from epnet.observe.sqlite import SqliteStore
 from epnet.observe.web import makeSite
 from epnet.observe.worker import Worker

@@ -13,9 +13,10 @@ from epnet.observe.access import Access
 from epnet.observe.calls import Call
 from epnet.observe.export import CSV, HISTORY_FIELDS, JSON_LINES, HistoryAnswer, HistoryReader
 from epnet.observe.fields import DEVICE, Field, Flag, Number, Text
+from epnet.observe.looking import Snapshots
 from epnet.observe.openapi import describe, schemaOf
 from epnet.observe.resources import JSON, refuse, replyJson
-from epnet.observe.snapshot import Snapshots, State
+from epnet.observe.snapshot import State
 from epnet.observe.stream import EVENT_STREAM, EventStream
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ from epnet.interfaces import IHistoryStore, Sample
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from epnet.observe.snapshot import DeviceState, Snapshots
+    from epnet.observe.looking import Snapshots
+    from epnet.observe.snapshot import DeviceState, State
     from epnet.observe.worker import Worker
 
 PortField = Literal["granted_import_w", "granted_export_w", "import_w", "export_w"]
@@ -150,7 +151,15 @@ class Recorder(Service):
 
     def _sample(self) -> None:
         """Look, and now and then write."""
-        state = self._snapshots.state()
+        looking = self._snapshots.soon().addCallback(self._take)
+        looking.addErrback(lambda failure: self.log.failure("a sample failed", failure))
+        self._ticks += 1
+        idle = self._underWay is None and self._clock.seconds() >= self._retryAt
+        if idle and (self._ticks % BATCH_SECONDS == 0 or self._failure is not None):
+            self._write()
+
+    def _take(self, state: State) -> None:
+        """Keep what was seen until it is written."""
         time = int(datetime.fromisoformat(state["router"]["time"]).timestamp())
         for device in state["devices"] if time != self._lastTime else ():
             self._backlog.append(Sample(time, device["identity"], valuesOf(device)))
@@ -158,10 +167,6 @@ class Recorder(Service):
         while len(self._backlog) > MAX_BACKLOG:
             self._backlog.popleft()
             self._dropped += 1
-        self._ticks += 1
-        idle = self._underWay is None and self._clock.seconds() >= self._retryAt
-        if idle and (self._ticks % BATCH_SECONDS == 0 or self._failure is not None):
-            self._write()
 
     def _watchClock(self, time: int) -> None:
         """Tell of a wall clock that jumps; samples go on at the time that it shows."""

@@ -22,7 +22,8 @@ from prometheus_client.registry import Collector
 
 from epnet.observe.accounting import JOULES_PER_WH, MeteringState
 from epnet.observe.history import HistoryState
-from epnet.observe.snapshot import Counters, DeviceState, Snapshots, State
+from epnet.observe.looking import Snapshots
+from epnet.observe.snapshot import Counters, DeviceState, State
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 """The media type of `renderMetrics`: the classic names it uses are valid in every version."""

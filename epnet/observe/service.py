@@ -25,9 +25,9 @@ from epnet.observe.access import Access, isLoopback, readTokens
 from epnet.observe.export import HistoryReader
 from epnet.observe.history import Recorder
 from epnet.observe.journal import Journal
+from epnet.observe.looking import Snapshots
 from epnet.observe.resources import CountedFactory
 from epnet.observe.rulings import Rulings
-from epnet.observe.snapshot import Snapshots
 from epnet.observe.sqlite import SqliteStore
 from epnet.observe.web import makeSite
 from epnet.observe.worker import Worker

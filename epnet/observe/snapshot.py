@@ -1,7 +1,7 @@
 """The state of a router at one moment, ready for JSON: what every observer looks at.
 
-`snapshot` is a pure function of the router, its connections and the time.  `Snapshots` keeps the
-newest one for a moment, so that any number of viewers cost the router one look.
+`snapshot` is a pure function of the router, its connections and the time.  Observers share it
+(`epnet.observe.looking`), so that any number of viewers cost the router one look.
 
 Powers are watts at a port's terminals, to the milliwatt: *import* into the router, *export* out of
 it.  A measured value that is not finite becomes null, since JSON has no word for it.
@@ -10,7 +10,7 @@ it.  A measured value that is not finite becomes null, since JSON has no word fo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
@@ -30,8 +30,6 @@ from epnet.wire import DemandParameters, Message, StorageParameters, SupplyParam
 from epnet.wire.jsonform import fieldsOf
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
-
     from epnet.connections import Connections
     from epnet.interfaces import ILink
     from epnet.protocol import EPProtocol
@@ -39,9 +37,6 @@ if TYPE_CHECKING:
     from epnet.router.ports import Port
     from epnet.router.router import Router
     from epnet.router.terms import Setpoint
-
-FRESH_SECONDS: Final = 0.25
-"""How long a snapshot serves everybody who looks."""
 
 Fields = dict[str, Any]
 """A message's fields in the form of ``epnet decode --json``."""
@@ -199,11 +194,27 @@ def snapshot(router: Router, connections: Connections, uptime_s: float, time: da
     uptime_s: seconds to report as the router's uptime.
     time: the time of day to report, aware.
     """
+    devices = deviceStates(router, connections, sorted(router.ports))
+    return stateWith(devices, router, connections, uptime_s, time)
+
+
+def deviceStates(
+    router: Router, connections: Connections, identities: Iterable[str]
+) -> list[DeviceState]:
+    """The states of these devices, as far as they have a port."""
     protocols: dict[ILink | None, EPProtocol] = {protocol: protocol for protocol in connections}
-    devices = [
-        _deviceState(port, protocols.get(port.link), router)
-        for _, port in sorted(router.ports.items())
-    ]
+    ports = (router.ports.get(identity) for identity in identities)
+    return [_deviceState(port, protocols.get(port.link), router) for port in ports if port]
+
+
+def stateWith(
+    devices: list[DeviceState],
+    router: Router,
+    connections: Connections,
+    uptime_s: float,
+    time: datetime,
+) -> State:
+    """The state now, given that of all devices."""
     allocation, parameters = router.allocation, router.parameters
     state: State = {
         "router": {
@@ -222,7 +233,7 @@ def snapshot(router: Router, connections: Connections, uptime_s: float, time: da
             "losses_w": round(allocation.losses_w, 3),
             "standing_w": round(allocation.standing_w, 3),
         },
-        "sessions": _sessionCounts(protocols.values()),
+        "sessions": _sessionCounts(connections),
         "diagnostics": dict(sorted(connections.deviations.items())),
         "configuration": list(connections.misconfigured),
         "certificates": {
@@ -247,43 +258,6 @@ def snapshot(router: Router, connections: Connections, uptime_s: float, time: da
         "history": None,
     }
     return state
-
-
-class Snapshots:
-    """The newest snapshot, taken anew only when somebody looks and it is older than 250 ms.
-
-    clock: the one clock.
-    timeOfDay: tells the time of day, aware.
-    history: says how the recording of history fares; None where none is kept.
-    """
-
-    def __init__(
-        self,
-        router: Router,
-        connections: Connections,
-        clock: IReactorTime,
-        timeOfDay: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        self._router = router
-        self._connections = connections
-        self._clock = clock
-        self.timeOfDay = timeOfDay
-        self.history: Callable[[], HistoryState] | None = None
-        self._since = clock.seconds()
-        self._takenAt = -math.inf
-        self._state: State
-
-    def state(self) -> State:
-        """A state at most 250 ms old; shared, so not to be changed."""
-        now = self._clock.seconds()
-        if now - self._takenAt >= FRESH_SECONDS:
-            self._state = snapshot(
-                self._router, self._connections, now - self._since, self.timeOfDay()
-            )
-            if self.history is not None:
-                self._state["history"] = self.history()
-            self._takenAt = now
-        return self._state
 
 
 def _messageCounts(connections: Connections) -> list[tuple[str, str, int]]:

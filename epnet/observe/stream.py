@@ -10,20 +10,24 @@ entries that are new, and the first one after connecting all that are kept.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
 from twisted.web import http
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
 from epnet.observe.journal import Journal
+from epnet.observe.looking import Snapshots
 from epnet.observe.resources import abort, refuse
-from epnet.observe.snapshot import Snapshots
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
+
+    from epnet.observe.snapshot import State
 
 EVENT_STREAM: Final = "text/event-stream"
 PERIOD_SECONDS: Final = 1.0
@@ -66,6 +70,8 @@ class EventStream:
     viewers: who they are.
     """
 
+    log = Logger()
+
     def __init__(self, snapshots: Snapshots, journal: Journal, clock: IReactorTime) -> None:
         self.viewers: dict[Viewer, None] = {}
         self._snapshots = snapshots
@@ -89,7 +95,7 @@ class EventStream:
         request.notifyFinish().addBoth(self._left, viewer)
         request.registerProducer(viewer, True)
         request.write(f"retry: {RETRY_MS}\n\n".encode())
-        self._show(viewer, self._stateEvent())
+        self._show(viewer, _event("state", self._snapshots.state()))
         if not self._telling.running:
             self._telling.start(PERIOD_SECONDS, now=False)
         return done
@@ -99,9 +105,6 @@ class EventStream:
         if not self.viewers and self._telling.running:
             self._telling.stop()
 
-    def _stateEvent(self) -> bytes:
-        return _event("state", self._snapshots.state())
-
     def _tell(self) -> None:
         """Tell everybody what is new."""
         now = self._clock.seconds()
@@ -110,9 +113,14 @@ class EventStream:
             if viewer.stalledSince is not None and now - viewer.stalledSince >= PATIENCE_SECONDS:
                 abort(viewer.request)
         if reading:
-            state = self._stateEvent()
-            for viewer in reading:
-                self._show(viewer, state)
+            looking = self._snapshots.soon().addCallback(self._showAll, reading)
+            looking.addErrback(lambda failure: self.log.failure("viewers miss a state", failure))
+
+    def _showAll(self, state: State, viewers: Iterable[Viewer]) -> None:
+        event = _event("state", state)
+        for viewer in viewers:
+            if viewer in self.viewers:
+                self._show(viewer, event)
 
     def _show(self, viewer: Viewer, state: bytes) -> None:
         entries = self._journal.since(viewer.shown)

@@ -16,6 +16,7 @@ from epnet.observe.api import Api
 from epnet.observe.calls import tree
 from epnet.observe.export import HistoryReader
 from epnet.observe.journal import Journal
+from epnet.observe.looking import Snapshots
 from epnet.observe.metrics import CONTENT_TYPE, Metrics
 from epnet.observe.resources import (
     TEXT,
@@ -26,7 +27,6 @@ from epnet.observe.resources import (
     refuse,
     reply,
 )
-from epnet.observe.snapshot import Snapshots
 from epnet.observe.stream import EventStream
 
 if TYPE_CHECKING:

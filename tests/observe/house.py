@@ -16,8 +16,9 @@ from epnet.interfaces import IPort, PortReading
 from epnet.observe.access import Access
 from epnet.observe.export import HistoryReader
 from epnet.observe.journal import Journal
+from epnet.observe.looking import Snapshots
 from epnet.observe.resources import GuardedSite
-from epnet.observe.snapshot import Snapshots, State, snapshot
+from epnet.observe.snapshot import State, snapshot
 from epnet.observe.web import makeSite
 from epnet.protocol import EPProtocol
 from epnet.router.ports import Port

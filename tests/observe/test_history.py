@@ -9,6 +9,7 @@ from datetime import timedelta
 from io import StringIO
 from threading import Event, get_ident
 from typing import Any
+from unittest.mock import patch
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -19,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from epnet.interfaces import IHistoryStore, Sample, Span
-from epnet.observe import export, history
+from epnet.observe import export, history, looking
 from epnet.observe.export import HistoryReader, Query
 from epnet.observe.history import Recorder, valuesOf
 from epnet.observe.worker import Busy, Worker
@@ -143,6 +144,14 @@ class RecorderTests(RecorderTestCase):
         self.assertEqual(values["supply.voltage_limit.max"], 1000)
         self.assertEqual(values["granted_import_w"], 0)
         self.assertEqual({type(value) for value in values.values()}, {float})
+
+    def test_aSampleThatFailsIsToldAndEndsNothing(self) -> None:
+        self.live(2)
+        with patch.object(looking, "stateWith", lambda *_: 1 // 0):
+            self.live(2)
+        self.live(6)
+        self.assertEqual(self.times(), [1, 2, *range(5, 11)])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     def test_theRestIsWrittenAtTheEnd(self) -> None:
         self.live(3)

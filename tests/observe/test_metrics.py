@@ -9,8 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.interfaces import PortReading
+from epnet.observe.looking import Snapshots
 from epnet.observe.metrics import Metrics
-from epnet.observe.snapshot import Snapshots
 from epnet.wire import DemandParameters, StorageParameters, SupplyParameters
 from tests.observe.house import House, hear
 

@@ -9,7 +9,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.interfaces import PortReading
-from epnet.observe.snapshot import DeviceState, Snapshots
+from epnet.observe.looking import Snapshots
+from epnet.observe.snapshot import DeviceState
 from epnet.router.settings import PortSettings
 from epnet.wire import (
     DemandParameters,

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel
@@ -154,13 +155,13 @@ class StalledTests(StreamTestCase):
     def looks(self) -> list[None]:
         """One for each look at the router from now on."""
         looks: list[None] = []
-        look = self.house.snapshots.state
+        look = self.house.snapshots.soon
 
-        def state() -> State:
+        def soon() -> Deferred[State]:
             looks.append(None)
             return look()
 
-        self.patch(self.house.snapshots, "state", state)
+        self.patch(self.house.snapshots, "soon", soon)
         return looks
 
     def test_itIsCutOffInTheEnd(self) -> None:

@@ -158,6 +158,7 @@ class IPort(Interface):
 class PortReading:
     """What a port's meter measured: V, and W into (import) or out of (export) the router.
 
+    voltage_v: on the cable to the device, also while the contactor is open; 0 if that is not known.
     estimated: whether it is an estimate, for want of a meter.
     """
 

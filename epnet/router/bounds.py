@@ -46,6 +46,7 @@ ABSENT: Final = watts(0.0, Reason.ABSENT)
 CIRCLE: Final = watts(0.0, Reason.CIRCLE)
 LEAVING: Final = watts(0.0, Reason.LEAVING)
 ISOLATION: Final = watts(0.0, Reason.ISOLATION)
+STRANGE: Final = watts(0.0, Reason.STRANGE)
 REVERSAL: Final = watts(0.0, Reason.REVERSAL)
 _UNBOUND: Final = Bound(inf, Reason.REQUEST, inf)
 

@@ -32,6 +32,7 @@ from epnet.router.supervision import (
     LOSS_COOLDOWN_SECONDS,
     Finding,
     Watch,
+    mayClose,
 )
 from epnet.router.terms import Sink, Source
 from epnet.router.transfers import Facts, following
@@ -200,6 +201,8 @@ class Port(BasePort):
     def look(self, now: float, elapsed: float) -> Place:
         """Bring its place up to now: bounds, what is confirmed, how far it may rise."""
         link, place, settings = self.link, self.place, self.settings
+        # Read once: whoever needs it in this plan takes this.
+        self._reading = self.metered()
         self._noteStorage(now)
         self.imports, self.exports = self._bounds(now)
         place.source.max_w, place.sink.max_w = self.imports.watts, self.exports.watts
@@ -211,8 +214,6 @@ class Port(BasePort):
             kind = DemandParameters if self.reversing else SupplyParameters
             arrived = link.consentExpires(kind) - CONSENT_LIFETIME
             place.confirmed_w = self._requests.confirmed(arrived)
-        # Read once: whoever needs it in this plan takes this.
-        self._reading = self.metered()
         place.draws_w = self.export_w
         if self._draw.isHigher:
             metered_w = self._reading.export_w if self._reading is not None else None
@@ -243,7 +244,17 @@ class Port(BasePort):
             self._seen = seen
             self._said = self._importBound(), self._exportBound()
         knowsCharge = self.storage is not None and self.storage.soc is not None
-        return self._restraints.applied(*self._said, self.policy, knowsCharge, now)
+        imports, exports = self._said
+        if not self._closed and self._isStrange():
+            imports = exports = bounds.STRANGE
+        return self._restraints.applied(imports, exports, self.policy, knowsCharge, now)
+
+    def _isStrange(self) -> bool:
+        """Whether its cable is under another voltage than its device says, so is not its own."""
+        supply = None if self.link is None else self.link.supply()
+        if supply is None or supply.voltage is None or self._reading is None:
+            return False
+        return not mayClose(self._reading.voltage_v, supply.voltage)
 
     def _stopped(self, now: float) -> Bound | None:
         if self.link is None:

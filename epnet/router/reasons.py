@@ -148,6 +148,10 @@ class Reason(enum.Enum):
         "isolation fault: nothing may flow until it has been clean for a minute",
         "the fault has to be mended; an operator may clear it, or a minute without fault does",
     )
+    STRANGE = (
+        "the voltage on its cable is not the one that its device tells: is it another's cable?",
+        "voltages of meter and device that agree within 5 %",
+    )
     COOLDOWN = (
         "cooling down after a shutdown: {by}",
         "{limit:.3g} s from the shutdown have to pass",

@@ -2,7 +2,8 @@
 
 *Overdraw*: a device that carries more than it may is noticed within 500 ms, warned of, then cut.
 *Mismatch*: what the port meters and what the device reports has to agree within 5 % during a
-transfer; otherwise this cable is not that device's.
+transfer; otherwise this cable is not that device's.  Before the contactor closes, a voltage on the
+cable that is not the device's says the same; a cable without any says nothing.
 """
 
 from __future__ import annotations
@@ -34,6 +35,20 @@ FAULT_COOLDOWN_SECONDS: Final = 60.0
 
 LOSS_COOLDOWN_SECONDS: Final = 0.5
 """How long a port stays open after a loss: until its contactor is open (router design)."""
+
+
+DEAD_PART: Final = 0.1
+"""Below this part of what its device tells, a cable is not under voltage yet."""
+
+
+def mayClose(metered_v: float, reported_v: float) -> bool:
+    """Whether the voltage on a cable, before its contactor closes, may be its device's."""
+    # Written so that a voltage that is no number says nothing.
+    return not metered_v >= DEAD_PART * reported_v or _agree(metered_v, reported_v)
+
+
+def _agree(metered_v: float, reported_v: float) -> bool:
+    return abs(metered_v - reported_v) <= AGREE_PART * metered_v
 
 
 class Finding(enum.Enum):
@@ -118,7 +133,4 @@ class Watch:
     def _near(self, metered: tuple[float, float], reported: tuple[float, float]) -> bool:
         (meterVolts, meterWatts), (volts, watts) = metered, reported
         allowed_w = max(AGREE_PART * meterWatts, AGREE_RATING * self.rating_w)
-        return (
-            abs(meterVolts - volts) <= AGREE_PART * meterVolts
-            and abs(meterWatts - watts) <= allowed_w
-        )
+        return _agree(meterVolts, volts) and abs(meterWatts - watts) <= allowed_w

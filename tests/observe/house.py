@@ -47,11 +47,11 @@ class BelievingTrust:
 class Converter:
     """Power electronics that follow at once.  Set `metered` to None for a port without a meter."""
 
-    metered: PortReading | None = PortReading(400.0, 0.0, 0.0)
+    metered: PortReading | None = PortReading(0.0, 0.0, 0.0)
 
     def setLimits(self, import_w: float, export_w: float, expires: float) -> None:
         if self.metered is not None:
-            self.metered = PortReading(400.0, import_w, export_w)
+            self.metered = PortReading(0.0, import_w, export_w)
 
     def close(self) -> None:
         pass

@@ -49,6 +49,8 @@ class Wire:
 
     lag: the part of a fall that a step brings; 1: at once.
     lie: what the device draws, as a part of what it may.
+    volts: on its cable.
+    cable: the wire of the device whose power comes in; another's where the cables are mixed up.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -57,6 +59,8 @@ class Wire:
         self.lag = 1.0
         self.lie = 1.0
         self.isClosed = False
+        self.volts = VOLTS
+        self.cable = lambda: self
 
     def setLimits(self, import_w: float, export_w: float, expires: float) -> None:
         self.import_w, self.export_w = import_w, export_w
@@ -74,7 +78,8 @@ class Wire:
         self.flow_w = aim if aim > self.flow_w else self.flow_w + (aim - self.flow_w) * self.lag
 
     def reading(self) -> PortReading:
-        return PortReading(VOLTS, self.import_w, self.flow_w if self.isClosed else 0.0)
+        export_w = self.flow_w if self.isClosed else 0.0
+        return PortReading(self.volts, self.cable().import_w, export_w)
 
 
 @attrs.define
@@ -83,6 +88,7 @@ class Device:
 
     silent: until when it says nothing.
     spare_a: the current that it demands to be rid of (M6).
+    gives: tells the power that it reports to give, W; None for a device that reports none.
     """
 
     identity: str
@@ -94,6 +100,7 @@ class Device:
     silent: float = 0.0
     spare_a: float | None = None
     link: FakeLink | None = None
+    gives: Callable[[], float] | None = None
 
     def says(self) -> Iterator[Message]:
         """Its messages of this moment."""
@@ -103,6 +110,7 @@ class Device:
                 voltage_limit=WINDOW,
                 power_limit=self.offer_w,
                 voltage=VOLTS,
+                current=None if self.gives is None else self.gives() / VOLTS,
                 energy_prices=prices,
             )
         if self.spare_a is not None:

@@ -47,7 +47,7 @@ class FakeConverter:
         self.import_w = self.export_w = 0.0
 
     def reading(self) -> PortReading | None:
-        return PortReading(400.0, self.import_w, self.export_w)
+        return PortReading(0.0, self.import_w, self.export_w)
 
 
 class RouterTestCase(SynchronousTestCase):

@@ -512,19 +512,6 @@ class LossTests(RulesTestCase):
         self.world.run(3.0)
         self.assertAlmostEqual(self.got("home"), 3000)
 
-    def test_aDeviceThatDrawsTooMuchIsCut(self) -> None:
-        self.plug(Device("sun", offer_w=3000))
-        self.plug(Device("home", wish_w=2000))
-        self.world.run(3.0)
-        self.world.wires["home"].lie = 1.5
-        self.world.run(1.0)
-        self.assertFalse(self.world.wires["home"].isClosed)
-        self.assertEqual(self.got("home"), 0)
-        self.assertIn("carried more than it may", self.export("home").ruling.text)
-        self.world.wires["home"].lie = 1.0
-        self.world.run(65.0)
-        self.assertAlmostEqual(self.got("home"), 2000)
-
 
 class DescribeTests(SynchronousTestCase):
     def setUp(self) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
 from types import ModuleType
 from unittest.mock import patch
 
@@ -68,6 +71,24 @@ class BenchTests(SynchronousTestCase):
         self.assertEqual((first["benchmark"], other["benchmark"]), ("first", "other"))
         self.assertEqual(first["rows"][0]["value"], 3)
         self.assertEqual(first["rows"][0]["ratio"], 3)
+        self.assertEqual((first["rounds"], "devices" in first), (3, False))
+
+    def test_jsonSaysOnWhat(self) -> None:
+        modules = {"epnet.bench.sized": Sized("sized")}
+        with patch.dict(sys.modules, modules), patch.dict(BENCHMARKS, {"sized": "Sized."}):
+            [line] = run("bench", "sized", "--json").text.splitlines()
+        found = json.loads(line)
+        self.assertEqual(found["devices"], 50)
+        self.assertEqual(found["machine"]["epnet"], version("epnet"))
+        self.assertGreaterEqual(found["machine"]["cores"], 1)
+
+    def test_thePageTellsEveryFieldOfTheFile(self) -> None:
+        page = (Path(__file__).parent.parent / "docs/reference/benchmarks.rst").read_text()
+        told = set(re.findall(r"``(\w+)``", page.partition("The file of a run")[2]))
+        [line] = self.bench("first", "--json").text.splitlines()
+        found = json.loads(line)
+        fields = {"devices", *found, *found["machine"], *found["rows"][0]}
+        self.assertEqual(fields - told, set())
 
     def test_unknownNamesAndSenselessRoundsAreRefused(self) -> None:
         self.assertEqual(self.bench("nonsense").status, 2)

@@ -161,7 +161,7 @@ class Crowd:
     def connect(self, port: int, first: int, count: int, atOnce: int, greet: bool) -> list[float]:
         """Connect devices `first` and on, so many at once; answers how long each took, in s.
 
-        greet: whether they say who they are, as EP does.
+        greet: whether they say who they are, as EP does; else they make an offer, to be sent back.
         """
         numbers = iter(range(first, first + count))
         waiting: set[Device] = set()
@@ -238,7 +238,8 @@ class Crowd:
         plain.setblocking(False)
         greeting = SessionParameters(identity=deviceName(number), type=self.kind(number))
         tls = context.wrap_socket(plain, do_handshake_on_connect=False)
-        device = Device(tls, encode(greeting) if greet else b"")
+        words = encode(greeting) if greet else self._words.at(time.monotonic())
+        device = Device(tls, words)
         self._devices[device] = None
         self._selector.register(device, selectors.EVENT_READ)
         device.proceed()

@@ -45,9 +45,21 @@ class Row:
     @property
     def ratio(self) -> float | None:
         """The median of the ratios of each round: what slows a round down slows both."""
-        if not self.baselines:
-            return None
-        return median(v / b for v, b in zip(self.values, self.baselines, strict=True))
+        return median(self._ratios) if self.baselines else None
+
+    @property
+    def _ratios(self) -> list[float]:
+        return [v / b for v, b in zip(self.values, self.baselines, strict=True)]
+
+    @property
+    def noise(self) -> float | None:
+        """Half of how far the rounds lie apart, as a part of their median; None for one round.
+
+        It is of the ratios where there are any.
+        """
+        found = sorted(self._ratios if self.baselines else self.values)
+        middle = median(found)
+        return (found[-1] - found[0]) / 2 / middle if len(found) > 1 and middle else None
 
     @property
     def good(self) -> bool:
@@ -65,6 +77,7 @@ class Row:
             "against": self.against,
             "baseline": _rounded(self.baseline),
             "ratio": _rounded(self.ratio),
+            "noise": _rounded(self.noise),
             "wanted_ratio": self.mostRatio,
             "wanted": self.most,
             "good": self.good,
@@ -88,7 +101,7 @@ def quantile(values: Iterable[float], part: float) -> float:
 
 def table(rows: Sequence[Row]) -> str:
     """The rows for people."""
-    heads = ("", "measured", "baseline", "ratio", "wanted")
+    heads = ("", "measured", "baseline", "ratio", "noise", "wanted")
     cells = [heads, *((row.what, *_figures(row)) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
@@ -97,13 +110,14 @@ def table(rows: Sequence[Row]) -> str:
     )
 
 
-def _figures(row: Row) -> tuple[str, str, str, str]:
+def _figures(row: Row) -> tuple[str, ...]:
     baseline = "" if row.baseline is None else f"{_shown(row.baseline)} {row.unit}"
     ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
     wanted = [f"<= {row.mostRatio:g}"] if row.mostRatio is not None else []
     wanted += [f"<= {row.most:g} {row.unit}"] if row.most is not None else []
     verdict = "" if row.good else " (missed)"
-    return f"{_shown(row.value)} {row.unit}", baseline, ratio, ", ".join(wanted) + verdict
+    noise = "" if row.noise is None else f"± {row.noise * 100:.0f} %"
+    return f"{_shown(row.value)} {row.unit}", baseline, ratio, noise, ", ".join(wanted) + verdict
 
 
 def _shown(value: float) -> str:

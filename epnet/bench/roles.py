@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.interfaces import IHandshakeListener, IProtocolFactory
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
@@ -65,12 +65,7 @@ class _Server:
         return most if sys.platform == "darwin" else most * 1024
 
 
-@implementer(IHandshakeListener)
 class _Echo(Protocol):
-    def handshakeCompleted(self) -> None:
-        assert self.transport is not None
-        self.transport.write(b"!")
-
     def dataReceived(self, data: bytes) -> None:
         assert self.transport is not None
         self.transport.write(data)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import sys
-from collections.abc import Iterable
 from importlib import import_module
 from types import ModuleType
 
 from epnet.bench import BENCHMARKS
 from epnet.bench.frame import Row, table
+from epnet.bench.machine import machine
 from epnet.errors import UsageError
 
 
@@ -56,27 +54,21 @@ def run(options: argparse.Namespace) -> int:
     for name in [options.name] if options.name else list(BENCHMARKS):
         if not options.json:
             print(f"{name}: {BENCHMARKS[name]}", flush=True)
-        rows = list(_rows(import_module(f"epnet.bench.{name}"), options))
-        print(_json(name, rows) if options.json else f"{table(rows)}\n", flush=True)
+        benchmark = import_module(f"epnet.bench.{name}")
+        sizes = _sizes(benchmark, options)
+        on = machine()
+        rows = list(benchmark.run(**sizes))
+        print(_json(name, on, sizes, rows) if options.json else f"{table(rows)}\n", flush=True)
     return 0
 
 
-def _rows(benchmark: ModuleType, options: argparse.Namespace) -> Iterable[Row]:
-    usual = getattr(benchmark, "DEVICES", None)
-    rows: Iterable[Row]
-    if usual is None:
-        rows = benchmark.run(options.rounds)
-    else:
-        rows = benchmark.run(options.rounds, options.devices or usual)
-    return rows
+def _sizes(benchmark: ModuleType, options: argparse.Namespace) -> dict[str, int]:
+    """How many rounds, and for those that have any how many devices."""
+    usual: int | None = getattr(benchmark, "DEVICES", None)
+    devices = {} if usual is None else {"devices": options.devices or usual}
+    return {"rounds": options.rounds, **devices}
 
 
-def _json(name: str, rows: list[Row]) -> str:
-    return json.dumps(
-        {
-            "benchmark": name,
-            "python": platform.python_version(),
-            "system": f"{sys.platform} {platform.machine()}",
-            "rows": [row.form() for row in rows],
-        }
-    )
+def _json(name: str, on: dict[str, object], sizes: dict[str, int], rows: list[Row]) -> str:
+    forms = [row.form() for row in rows]
+    return json.dumps({"benchmark": name, **sizes, "machine": on, "rows": forms})

@@ -20,6 +20,14 @@ class RowTests(SynchronousTestCase):
         row = Row("x", "µs", [1])
         self.assertEqual((row.baseline, row.ratio), (None, None))
 
+    def test_theNoiseIsHowFarTheRoundsLieApart(self) -> None:
+        self.assertEqual(Row("x", "ms", [90, 100, 130]).noise, 0.2)
+        row = Row("x", "ms", [90, 50, 300], "y", [90, 50, 200])
+        self.assertEqual(row.noise, 0.25)
+        self.assertEqual(Row("x", "ms", [100, 300, 100], "y", [100, 300, 100]).noise, 0.0)
+        self.assertIsNone(Row("x", "ms", [1]).noise)
+        self.assertIsNone(Row("lost", "", [0, 0]).noise)
+
     def test_goodIsWhatIsWanted(self) -> None:
         for value, good in ((3, True), (3.1, False)):
             self.assertIs(Row("x", "ms", [value], mostRatio=1, most=3).good, good)
@@ -36,6 +44,7 @@ class RowTests(SynchronousTestCase):
                 "against": "y",
                 "baseline": 2.0,
                 "ratio": 0.6173,
+                "noise": None,
                 "wanted_ratio": 3,
                 "wanted": None,
                 "good": True,
@@ -68,14 +77,14 @@ class QuantileTests(SynchronousTestCase):
 class TableTests(SynchronousTestCase):
     def test_forPeople(self) -> None:
         rows = [
-            Row("quick thing", "µs", [1.5], "cbor2", [3.0], mostRatio=1),
+            Row("quick thing", "µs", [1.35, 1.5, 1.65], "cbor2", [3.0] * 3, mostRatio=1),
             Row("slow", "ms", [1234.5], most=1000),
         ]
         self.assertEqual(
             table(rows).splitlines(),
             [
-                "             measured  baseline  ratio               wanted",
-                "quick thing    1.5 µs      3 µs   0.50                 <= 1",
-                "slow          1234 ms                   <= 1000 ms (missed)",
+                "             measured  baseline  ratio   noise               wanted",
+                "quick thing    1.5 µs      3 µs   0.50  ± 10 %                 <= 1",
+                "slow          1234 ms                           <= 1000 ms (missed)",
             ],
         )

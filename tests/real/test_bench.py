@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.bench import (
@@ -10,6 +14,7 @@ from epnet.bench import (
     memory,
     observers,
     pressure,
+    program,
     router,
     session,
     strangers,
@@ -19,6 +24,31 @@ from epnet.bench.frame import Row
 from epnet.bench.processes import Worker, WorkerFailed, household
 
 SHORT = 0.3
+ECHO = """
+import socketserver, ssl, sys
+
+port, certificate, key, authority = sys.argv[1:]
+context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority)
+context.verify_mode = ssl.CERT_REQUIRED
+context.load_cert_chain(certificate, key)
+
+
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        with context.wrap_socket(self.request, server_side=True) as tls:
+            while data := tls.recv(16384):
+                tls.sendall(data)
+
+
+class Server(socketserver.ThreadingTCPServer):
+    request_queue_size = 128
+
+    def handle_error(self, *who):
+        pass
+
+
+Server(("127.0.0.1", int(port)), Echo).serve_forever()
+"""
 
 
 class BenchmarkTests(SynchronousTestCase):
@@ -45,8 +75,14 @@ class BenchmarkTests(SynchronousTestCase):
             self.assertEqual(len(row.values), 1, row.what)
 
     def test_session(self) -> None:
+        """Also against a program that sends back what it gets, as ``docs/examples/echo.c`` does."""
+        path = Path(self.mktemp()).absolute()
+        path.write_text(f"#!{sys.executable}\n{ECHO}")
+        path.chmod(0o700)
+        self.patch(os, "environ", {**os.environ, program.VARIABLE: str(path)})
         rows = list(session.run(1, 20))
-        self.assertMeasured(rows, 3)
+        self.assertMeasured(rows, 4)
+        self.assertIn("the program given", rows[1].what)
         for row in rows:
             self.assertGreater(row.value, 0, row.what)
 
@@ -79,3 +115,10 @@ class WorkerTests(SynchronousTestCase):
         with household(0) as folder, Worker("Listening", folder) as worker:
             error = self.assertRaises(WorkerFailed, worker.ask, "listen", {"nonsense": 1})
             self.assertIn("nonsense", str(error))
+
+    def test_aProgramThatDoesNotListen(self) -> None:
+        with household(0) as folder:
+            with program.Program("/bin/false", folder) as server:
+                error = self.assertRaises(WorkerFailed, server.ask, "listen")
+                self.assertIn("does not listen", str(error))
+            self.assertRaises(WorkerFailed, program.Program, "/nowhere", folder)

@@ -59,9 +59,9 @@ class NetworkState(BlendState):
     energy_import_wh, energy_export_wh: the same, ever; they never fall while those ports stay.
     self_consumption: the part of local energy that stays in the network, 0 to 1; null without any.
     local: the part of what is received that is from local sources, 0 to 1.
-    carbon_in_g, carbon_out_g: with energy that came in and that was used, since the start, g CO2eq.
+    carbon_in_g, carbon_out_g: with energy that came in and that was used, ever, g CO2eq.
     carbon_own_g: of what the router used itself; the rest of the difference is stored.
-    energy_lost_wh: lost in conversion and in storage since the router began.
+    energy_lost_wh: lost in conversion and in storage, ever.
     """
 
     import_w: float
@@ -114,7 +114,7 @@ def accountState(accounts: Accounts, identity: str) -> AccountState:
 
 def networkState(accounts: Accounts, ports: Iterable[Port]) -> NetworkState:
     """The network as a whole."""
-    network, books = accounts.network, accounts.books
+    network, books = accounts.network, accounts.shownBooks
     outside = [port for port in ports if accounts.isAbroad(port)]
     readings = [port.measured() for port in outside]
     records = [accounts.shown(port.identity) for port in outside]

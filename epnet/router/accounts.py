@@ -9,14 +9,14 @@ rest.  What is received while nothing is given counts as given, Unknown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from math import fsum
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from epnet.router.ledger import Account, Books, Record
+from epnet.router.ledger import Account, Books, Kept, Record
 from epnet.router.prices import commonCurrency
 from epnet.router.provenance import JOULES_PER_KWH, UNKNOWN, Blend, mixed, wholePercents
 from epnet.session import SLACK
@@ -55,12 +55,12 @@ class Accounts:
     fee: what is added to the price of everything received, per kWh.
     timeOfDay: tells the time of day, aware, for the prices that hold.
     byPort: the accounts by the identity of the port's device.
-    books: the sums.
+    books: the sums, up to this moment; what `shownBooks` tells is in safety.
     network: what everybody received in the last second, or None where nobody did.
     selfConsumption: the part of that which stayed in the network, 0 to 1; None without any
         local energy in it.
     reckoning: the currency of prices now, or None where there is none.
-    saved: the records that are in safety, or None if nothing keeps them.
+    saved: what is in safety, or None if nothing keeps it.
     saves, saveFailures: how often they were brought there, and could not be.
     """
 
@@ -78,7 +78,7 @@ class Accounts:
         self.books = Books()
         self.network: Blend | None = None
         self.selfConsumption: float | None = None
-        self.saved: Mapping[str, Record] | None = None
+        self.saved: Kept | None = None
         self.saves = self.saveFailures = 0
         self._timeOfDay = timeOfDay
         self._settledAt: float | None = None
@@ -105,26 +105,28 @@ class Accounts:
 
     # What is kept
 
-    def records(self) -> dict[str, Record]:
-        """What is to be kept, by identity; nothing of ports that nothing ever went through."""
-        return {
+    def kept(self) -> Kept:
+        """What is to be kept: of the ports that energy went through or is stored behind."""
+        records = {
             identity: account.record()
             for identity, account in self.byPort.items()
-            if not account.meter.idle
+            if account.tank is not None or not account.meter.idle
         }
+        return Kept(records, attrs.evolve(self.books))
 
-    def restore(self, records: Mapping[str, Record], now: float, missed_s: float) -> None:
+    def restore(self, kept: Kept, now: float, missed_s: float) -> None:
         """Go on from what was kept; so long, s, nothing was metered since: a gap for each port."""
-        self.saved = records
+        self.saved = kept
+        self.books = attrs.evolve(kept.books)
         self._now = self._savedAt = now
-        self.byPort = {identity: Account.of(record) for identity, record in records.items()}
+        self.byPort = {identity: Account.of(record) for identity, record in kept.records.items()}
         if missed_s > 0.0:
             for account in self.byPort.values():
                 account.meter.missed(round(missed_s * 1e6))
 
-    def wereSaved(self, records: Mapping[str, Record], when: float) -> None:
-        """The records that were made at that time, s, are in safety."""
-        self.saved = records
+    def wereSaved(self, kept: Kept, when: float) -> None:
+        """What was to be kept at that time, s, is in safety."""
+        self.saved = kept
         self.saves += 1
         self._savedAt = when
 
@@ -139,9 +141,14 @@ class Accounts:
         A meter shows only what is already in safety, so that nobody ever sees it run backwards.
         """
         if self.saved is not None:
-            return self.saved.get(identity, _NOTHING)
+            return self.saved.records.get(identity, _NOTHING)
         account = self.byPort.get(identity)
         return account.record() if account is not None else _NOTHING
+
+    @property
+    def shownBooks(self) -> Books:
+        """The books for all to see, likewise."""
+        return self.books if self.saved is None else self.saved.books
 
     # Settlement
 

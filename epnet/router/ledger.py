@@ -6,6 +6,7 @@ stores; the device's word counts on when it goes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -56,9 +57,9 @@ class Record:
     blend: Blend | None = None
 
 
-@attrs.define(eq=False)
+@attrs.define
 class Books:
-    """Where energy (J) and carbon (g CO2eq) came from and went, since the router began.
+    """Where energy (J) and carbon (g CO2eq) came from and went, ever.
 
     in: given by all but storage, and found in storage.
     out: received by all but storage, and taken from storage elsewhere.
@@ -85,6 +86,14 @@ class Books:
         """So much went out."""
         self.energyOut += joules
         self.carbonOut += joules * blend.carbon / JOULES_PER_KWH
+
+
+@attrs.frozen
+class Kept:
+    """All that outlives the process, as of one moment: the accounts, by identity, and the books."""
+
+    records: Mapping[str, Record] = attrs.field(factory=dict)
+    books: Books = attrs.field(factory=Books)
 
 
 class Account:

@@ -1,7 +1,8 @@
 """Keeps the accounts of a router safe while it runs: nothing but the last 10 s can be lost.
 
-Every 5 s a copy of the records goes to the store, in a thread, one at a time.  Where that fails, as
-on a full disk, the meters go on in memory, and what they show stands still until it succeeds again.
+Every 5 s a copy of the accounts goes to the store, in a thread, one at a time.  Where that fails,
+as on a full disk, the meters go on in memory, and what they show stands still until it succeeds
+again.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 
 from epnet.errors import UsageError
+from epnet.router.ledger import Kept
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
     from twisted.python.failure import Failure
 
     from epnet.router.accounts import Accounts
-    from epnet.router.meterstore import MeterStore, Records
+    from epnet.router.meterstore import MeterStore
 
 SAVE_SECONDS: Final = 5.0
 """Time between two writes: half of what may be lost; the other half is for the disk."""
@@ -74,10 +76,10 @@ class MeterKeeper(MultiService):
             raise SystemExit(str(error)) from error
         now = self._clock.seconds()
         if saved is None:
-            self.accounts.restore({}, now, 0.0)
+            self.accounts.restore(Kept(), now, 0.0)
         else:
             down = (self._timeOfDay() - saved.time).total_seconds()
-            self.accounts.restore(saved.records, now, down)
+            self.accounts.restore(saved.kept, now, down)
         self._loop.start(SAVE_SECONDS, now=False)
         super().startService()
 
@@ -98,15 +100,15 @@ class MeterKeeper(MultiService):
             self._tell(f"the disk has not answered for {waited:.0f} s")
 
     def _save(self) -> Deferred[None]:
-        records, self._began = self.accounts.records(), self._clock.seconds()
-        saving = self._saving = self._inThread(self.store.write, records, self._timeOfDay())
-        saving.addCallback(self._saved, records)
+        kept, self._began = self.accounts.kept(), self._clock.seconds()
+        saving = self._saving = self._inThread(self.store.write, kept, self._timeOfDay())
+        saving.addCallback(self._saved, kept)
         saving.addErrback(self._failed)
         saving.addBoth(self._done)
         return saving
 
-    def _saved(self, _: None, records: Records) -> None:
-        self.accounts.wereSaved(records, self._began)
+    def _saved(self, _: None, kept: Kept) -> None:
+        self.accounts.wereSaved(kept, self._began)
         if self._troubled:
             self._troubled = False
             self.log.warn("the meters are kept again")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
@@ -23,15 +23,13 @@ import attrs
 from twisted.logger import Logger
 
 from epnet.errors import UsageError
-from epnet.router.ledger import Record
+from epnet.router.ledger import Books, Kept, Record
 from epnet.router.provenance import Blend
 from epnet.state import makePrivateDirectory, replaceFile
 from epnet.wire import Source
 
 FORMAT: Final = 1
 """The format of the files; others are not read."""
-
-Records = Mapping[str, Record]
 
 
 @attrs.frozen
@@ -44,7 +42,7 @@ class Saved:
 
     sequence: int
     time: datetime
-    records: Records
+    kept: Kept
 
 
 class MeterStore:
@@ -83,11 +81,15 @@ class MeterStore:
             self._sequence = newest.sequence
         return newest
 
-    def write(self, records: Records, time: datetime) -> None:
-        """Write the records; blocks until they are safe.  Raises `UsageError` if that fails."""
+    def write(self, kept: Kept, time: datetime) -> None:
+        """Write the accounts; blocks until they are safe.  Raises `UsageError` if that fails."""
         sequence = self._sequence + 1
-        about = {"sequence": sequence, "time": time.isoformat()}
-        body = _lines([about, *map(_fields, sorted(records.items()))])
+        about = {
+            "sequence": sequence,
+            "time": time.isoformat(),
+            "books": attrs.asdict(kept.books),
+        }
+        body = _lines([about, *map(_fields, sorted(kept.records.items()))])
         head = _lines([{"format": FORMAT, "sha256": sha256(body).hexdigest()}])
         replaceFile(self._files()[sequence % 2], head + body, 0o600)
         # Only now, so that after a failure the other file, the good one, is left alone.
@@ -158,7 +160,9 @@ def _parse(content: bytes) -> Saved:
         raise ValueError("its digest is wrong")
     about, *records = map(json.loads, body.splitlines())
     time = datetime.fromisoformat(about["time"])
-    return Saved(about["sequence"], time, dict(map(_record, records)))
+    # Files were once without books: these then begin anew.
+    books = Books(**about.get("books", {}))
+    return Saved(about["sequence"], time, Kept(dict(map(_record, records)), books))
 
 
 def _record(fields: dict[str, Any]) -> tuple[str, Record]:

@@ -55,7 +55,7 @@ class AccountStateTests(SynchronousTestCase):
 
     def test_howSafeTheMetersAreIsShown(self) -> None:
         self.assertIsNone(meteringState(self.accounts)["unsaved_s"])
-        self.accounts.wereSaved(self.accounts.records(), 8.0)
+        self.accounts.wereSaved(self.accounts.kept(), 8.0)
         self.assertEqual(
             meteringState(self.accounts), {"saves": 1, "save_failures": 0, "unsaved_s": 2.0}
         )

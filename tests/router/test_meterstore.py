@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import epnet.state
 from epnet.errors import UsageError
 from epnet.router.accounts import Accounts
-from epnet.router.ledger import Account, Record
+from epnet.router.ledger import Account, Books, Kept, Record
 from epnet.router.meterkeeper import MeterKeeper
 from epnet.router.meterstore import MeterStore, Saved
 from epnet.router.provenance import Blend
@@ -25,6 +27,7 @@ from epnet.wire import Source
 from tests.router.plant import NOON
 
 BLEND = Blend({Source.LOCAL_SOLAR: 0.1, Source.UNKNOWN: 0.9}, 904.25, cost=0.1, unpriced=1 / 3)
+BOOKS = Books(energyIn=1e12 / 3, energyOut=0.1, carbonIn=7.25, carbonOwn=1e-9)
 RECORDS = {
     "sun": Record(imported=10**18 + 1, gaps=3, gapMicroseconds=700_001),
     "bättery": Record(exported=5, exportedEstimated=4, carbon_g=0.1, stored=7200.5, blend=BLEND),
@@ -58,7 +61,7 @@ class StoreTestCase(SynchronousTestCase):
     def fill(self, *counts: int) -> None:
         self.store.open()
         for count in counts:
-            self.store.write({"sun": Record(imported=count)}, NOON)
+            self.store.write(Kept({"sun": Record(imported=count)}), NOON)
 
     def files(self) -> list[Path]:
         return sorted(self.folder.glob("meters-*.jsonl"))
@@ -71,17 +74,30 @@ class StoreTests(StoreTestCase):
 
     def test_whatWasWrittenIsThere(self) -> None:
         self.store.open()
-        self.store.write(RECORDS, NOON)
-        self.assertEqual(self.reopen(), Saved(1, NOON, RECORDS))
+        self.store.write(Kept(RECORDS, BOOKS), NOON)
+        self.assertEqual(self.reopen(), Saved(1, NOON, Kept(RECORDS, BOOKS)))
         [file] = self.files()
         self.assertEqual(file.stat().st_mode & 0o777, 0o600)
+
+    def test_aFileWithoutBooksBeginsThemAnew(self) -> None:
+        self.fill(1)
+        [file] = self.files()
+        _, about, *records = file.read_text().splitlines()
+        fields = json.loads(about)
+        del fields["books"]
+        body = "".join(f"{line}\n" for line in (json.dumps(fields), *records))
+        digest = sha256(body.encode()).hexdigest()
+        file.write_text(json.dumps({"format": 1, "sha256": digest}) + "\n" + body)
+        saved = self.reopen()
+        assert saved is not None
+        self.assertEqual(saved.kept, Kept({"sun": Record(imported=1)}, Books()))
 
     def test_theNewerCounts(self) -> None:
         for last in range(1, 6):
             self.fill(last)
             saved = self.reopen()
             assert saved is not None
-            self.assertEqual((saved.sequence, saved.records["sun"].imported), (last, last))
+            self.assertEqual((saved.sequence, saved.kept.records["sun"].imported), (last, last))
             self.store.close()
 
     def test_whatAKilledWriteLeftIsCleanedUp(self) -> None:
@@ -121,11 +137,11 @@ class StoreTests(StoreTestCase):
             self.patch(epnet.state.os, call, disk(error))
             for _ in range(3):
                 with self.assertRaises(UsageError) as caught:
-                    self.store.write({"sun": Record(imported=3)}, NOON)
+                    self.store.write(Kept({"sun": Record(imported=3)}), NOON)
                 self.assertIn(os.strerror(error), str(caught.exception))
         saved = self.reopen()
         assert saved is not None
-        self.assertEqual(saved.records["sun"].imported, 2)
+        self.assertEqual(saved.kept.records["sun"].imported, 2)
 
     def test_twoRoutersDoNotShareAStore(self) -> None:
         self.store.open()
@@ -265,7 +281,7 @@ class KeeperTests(StoreTestCase):
         self.successResultOf(stopping)
         saved = self.reopen()
         assert saved is not None
-        self.assertEqual(saved.records["sun"].imported, 7000)
+        self.assertEqual(saved.kept.records["sun"].imported, 7000)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_aStoreInUseEndsTheProgramWithOneLine(self) -> None:

@@ -123,10 +123,14 @@ class EPClientFactory(EPFactory):
         """The identity the upstream device must have, None for any."""
         return self._identity
 
+    def authenticate(self, parameters: SessionParameters, protocol: EPProtocol) -> Peer:
+        """Validate the upstream device, and remember who it is."""
+        peer = super().authenticate(parameters, protocol)
+        self.peerIdentity = peer.identity
+        return peer
+
     def sessionEnded(self, protocol: EPProtocol, ending: Ending) -> None:
-        """Remember with whom and how it ended, for the next call."""
-        if protocol.session.peer is not None:
-            self.peerIdentity = protocol.peer.identity
+        """Remember how it ended, for the next call."""
         self._lastEnding = ending
         self._lasted = protocol.openFor()
 

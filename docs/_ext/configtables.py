@@ -40,7 +40,7 @@ def keyTable(table: Table) -> Iterator[str]:
             "(required)" if key.required else literal(key.default) or "none",
         )
         for key in table.keys
-        if not key.missing and not holdsTables(key)
+        if not holdsTables(key)
     ]
     yield from tableOf(("Key", "Meaning", "Value", "Without it"), rows)
 

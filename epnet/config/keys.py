@@ -11,7 +11,7 @@ from typing import Final
 from epnet.config.model import CLIENT, PEER, ROUTER, makeConfiguration
 from epnet.config.policykeys import POLICY
 from epnet.config.portkeys import PORT
-from epnet.config.programkeys import HISTORY, HTTP, LIMITS, OURSELVES, TRUST, UPSTREAM
+from epnet.config.programkeys import DOWNSTREAM, HISTORY, HTTP, LIMITS, OURSELVES, TRUST, UPSTREAM
 from epnet.config.tables import Named, Table, table, tablesIn
 
 ROOT: Final = Table(
@@ -23,6 +23,7 @@ ROOT: Final = Table(
         table("ports", Named(PORT), roles=[ROUTER]),
         table("policy", POLICY, roles=[ROUTER]),
         table("upstream", UPSTREAM, roles=[ROUTER, CLIENT, PEER]),
+        table("downstream", DOWNSTREAM, roles=[ROUTER]),
         table("http", HTTP, roles=[ROUTER]),
         table("limits", LIMITS),
         table("history", HISTORY, roles=[ROUTER]),

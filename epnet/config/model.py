@@ -73,7 +73,15 @@ class Recorded:
 
 @attrs.frozen
 class Dialled:
-    """[upstream]: whom to dial."""
+    """[upstream]: whom to dial, and who dials us though it is above us."""
+
+    hosts: tuple[str, ...] = ()
+    identities: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Called:
+    """[downstream]: whom to dial though it is below us."""
 
     hosts: tuple[str, ...] = ()
 
@@ -116,6 +124,7 @@ class Configuration:
     defaultPort: PortSettings | None = None
     policy: Policing = attrs.field(factory=Policing)
     upstream: Dialled = attrs.field(factory=Dialled)
+    downstream: Called = attrs.field(factory=Called)
     http: Page = attrs.field(factory=Page)
     history: Recorded = attrs.field(factory=Recorded)
     limits: Bounding = attrs.field(factory=Bounding)

@@ -8,8 +8,17 @@ from __future__ import annotations
 from typing import Final
 
 from epnet.config.kinds import Choice, Endpoint, File, Number, Place, Several, Store, Text
-from epnet.config.model import Believed, Dialled, Ourselves, Page, Recorded, makeBounding
-from epnet.config.tables import Table, key, later
+from epnet.config.model import (
+    ROUTER,
+    Believed,
+    Called,
+    Dialled,
+    Ourselves,
+    Page,
+    Recorded,
+    makeBounding,
+)
+from epnet.config.tables import Table, key
 from epnet.limits import ConnectionLimits, SessionSettings
 from epnet.trust.sources import POLICIES
 
@@ -100,19 +109,46 @@ TRUST: Final = Table(
 
 UPSTREAM: Final = Table(
     "[upstream]",
-    "Whom to dial.",
+    "Who is above us.  A router is a device to its upstream routers, one at a time: the first of "
+    "them that leads to a root (:doc:`/explanation/streets`).",
     (
         key(
             Dialled,
             "hosts",
             Several(Place()),
-            "Upstream devices or peers, each `[IDENTITY@]HOST[:PORT]`.",
+            "Upstream devices, or peers, to dial, each `[IDENTITY@]HOST[:PORT]`; of routers the "
+            "most preferred first.",
             default="nobody",
             atStart=True,
         ),
-        later("side", "the port of an upstream router is on side C"),
+        key(
+            Dialled,
+            "identities",
+            Several(Text()),
+            "Upstream routers that dial us, the most preferred first; they come after `hosts`.",
+            default="nobody",
+            atStart=True,
+            roles=[ROUTER],
+        ),
     ),
     Dialled,
+)
+
+DOWNSTREAM: Final = Table(
+    "[downstream]",
+    "Who is below us and does not dial.",
+    (
+        key(
+            Called,
+            "hosts",
+            Several(Place()),
+            "Routers to dial, each `[IDENTITY@]HOST[:PORT]`, that have us among their upstream "
+            "`identities`.",
+            default="nobody",
+            atStart=True,
+        ),
+    ),
+    Called,
 )
 
 HTTP: Final = Table(

@@ -21,7 +21,6 @@ class Key:
     required: whether its table needs it.
     roles: the twistd plugins that it is for.
     atStart: whether it is read only when the program starts.
-    missing: why it does nothing yet, and so is refused; empty if it does.
     """
 
     name: str
@@ -32,12 +31,9 @@ class Key:
     required: bool = False
     roles: tuple[str, ...] = ()
     atStart: bool = False
-    missing: str = ""
 
     def bar(self, role: str) -> str:
         """Why it may not be given to a plugin; empty if it may."""
-        if self.missing:
-            return f"does nothing in this version: {self.missing}; leave it out"
         if self.roles and role not in self.roles:
             return f"is for {' and '.join(self.roles)}, not for {role}; leave it out"
         return ""
@@ -129,6 +125,7 @@ def key(
     field: str = "",
     default: str = "",
     atStart: bool = False,
+    roles: Iterable[str] = (),
 ) -> Key:
     """A key whose value becomes an attribute of a class.
 
@@ -136,6 +133,7 @@ def key(
     field: the attribute, where that is not called as the key.
     default: what holds without it, in words, where the class does not say.
     atStart: whether it is read only when the program starts.
+    roles: the twistd plugins that it is for; none for all.
     """
     attribute = attrs.fields_dict(of)[field or name]
     for validator in _validatorsOf(attribute.validator):
@@ -150,15 +148,8 @@ def key(
         default=default,
         required=attribute.default is attrs.NOTHING,
         atStart=atStart,
+        roles=tuple(roles),
     )
-
-
-def later(name: str, missing: str) -> Key:
-    """A key that is planned and does nothing yet: better refused than believed to act.
-
-    missing: what is missing.
-    """
-    return Key(name, Text(), meaning="", field=name, missing=missing)
 
 
 def table(name: str, of: Kind, roles: Iterable[str] = ()) -> Key:

@@ -9,8 +9,9 @@ The rules
 
 1. Power is summed at the bus, in bus watts, where conservation is linear; `Loss` leads from
    terminal watts there and back.  What a port and what a group may have are terminal watts.
-2. Sources are used in the order of their price at the bus, the cheaper first.  Sources of one price
-   share what is needed of them in proportion to what they have.
+2. Sources are used in the order of their price at the bus, the cheaper first; at one price our own
+   come first, then those of the routers below us, then the router above us.  Sources that are equal
+   in that share what is needed of them in proportion to what they have.
 3. The router's standing losses are served first.  Then the sinks, by class (`priority`), the higher
    first; within a class by bid, the higher first.
 4. A sink takes only power whose price is at most its bid: those of one class and bid may together

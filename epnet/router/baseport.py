@@ -14,7 +14,7 @@ from epnet.consent import IsolationGuard, Transfer
 from epnet.interfaces import ILink, IPort, PortReading
 from epnet.router import speech
 from epnet.router.settings import PortSettings
-from epnet.wire import DemandParameters, StorageParameters, SupplyParameters
+from epnet.wire import DemandParameters, Message, StorageParameters, SupplyParameters
 
 Said = TypeVar("Said", SupplyParameters, DemandParameters, StorageParameters)
 
@@ -198,7 +198,7 @@ class BasePort:
             return None
         return self._request.saying(self.settings, self.asked_w, voltage)
 
-    def messages(self, now: float) -> list[SupplyParameters | DemandParameters]:
+    def messages(self, now: float) -> list[Message]:
         """The grant for a device that demands, the request for one that supplies; sent now."""
         if self.link is None:
             return []

@@ -43,7 +43,6 @@ def watts(power: float, reason: Reason, by: str = "") -> Bound:
 SILENT_SUPPLY: Final = watts(0.0, Reason.SILENT, "Supply")
 SILENT_DEMAND: Final = watts(0.0, Reason.SILENT, "Demand")
 ABSENT: Final = watts(0.0, Reason.ABSENT)
-CIRCLE: Final = watts(0.0, Reason.CIRCLE)
 LEAVING: Final = watts(0.0, Reason.LEAVING)
 ISOLATION: Final = watts(0.0, Reason.ISOLATION)
 STRANGE: Final = watts(0.0, Reason.STRANGE)

@@ -8,7 +8,16 @@ from math import fsum, inf, nextafter
 
 from epnet.router.policy import Policies
 from epnet.router.ports import Port
-from epnet.router.prices import FIRST, LAST, asking, atBus, commonCurrency, firmPower, storageBid
+from epnet.router.prices import (
+    FIRST,
+    LAST,
+    asking,
+    atBus,
+    commonCurrency,
+    firmPower,
+    isPrice,
+    storageBid,
+)
 from epnet.router.settings import Tier
 from epnet.wire import Price, SupplyParameters
 
@@ -22,12 +31,17 @@ class Market:
     timeOfDay: tells the time of day, aware, for forecasts.
     foreign: the currencies of forecasts that cannot be compared.
     low: whether storage is kept for what must be served.
+    kept: those whose power is not offered to other networks: grids without a known price.
     """
 
     def __init__(self, timeOfDay: Callable[[], datetime]) -> None:
         self._timeOfDay = timeOfDay
         self.foreign: frozenset[str] = frozenset()
         self.low = False
+        self.kept: frozenset[str] = frozenset()
+        self._currency: str | None = None
+        self._anyKnown = False
+        self._told: tuple[Price, ...] = ()
 
     def open(self, ports: Collection[Port], policies: Policies) -> None:
         """Put the prices of this moment into the places of all ports."""
@@ -41,9 +55,23 @@ class Market:
             if price.currency == currency
         }
         anyKnown = bool(known) or any(port.settings.price is not None for port in ports)
+        self._currency, self._anyKnown = currency, anyKnown
         self.low = self._isLow(ports, policies.network.min_soc)
         for port in ports:
             self._price(port, known.get(port.identity), anyKnown)
+        self.kept = frozenset(
+            port.identity for port in ports if port.tier is Tier.GRID and port.rank
+        )
+
+    def told(self, price: float) -> tuple[Price, ...] | None:
+        """What another network is told of a price; None where none is known."""
+        if not self._anyKnown or self._currency is None or not isPrice(price):
+            return None
+        amount = round(price, 4)
+        if [(each.amount, each.currency) for each in self._told] != [(amount, self._currency)]:
+            when = self._timeOfDay().replace(microsecond=0)
+            self._told = (Price(when, amount, self._currency),)
+        return self._told
 
     def _forecasts(self, ports: Collection[Port]) -> dict[str, Price]:
         found: dict[str, Price] = {}

@@ -18,7 +18,7 @@ from epnet.router.terms import Setpoint, Setpoints, Source
 RESIDUE: Final = 1e-6
 """Watts below which a set-point is zero."""
 
-_price = attrgetter("price")
+_turn = attrgetter("price", "turn")
 
 
 @attrs.define(eq=False)
@@ -52,7 +52,7 @@ class Offer:
 
 
 class MeritOrder:
-    """The sources by price, and those of one price in the order they are given.
+    """The sources by price and turn, and those that have the same in the order they are given.
 
     most: W at the terminals by identity, instead of each source's `max_w`.
     everything: what all of them can inject, bus watts.
@@ -66,7 +66,7 @@ class MeritOrder:
     ) -> None:
         self._prices: list[float] = []
         self._tiers: list[list[Offer]] = []
-        for price, tier in groupby(sorted(sources, key=_price), key=_price):
+        for (price, _), tier in groupby(sorted(sources, key=_turn), key=_turn):
             self._prices.append(price)
             self._tiers.append(_offers(list(tier), limits, most))
         # Bus watts of the tiers before each tier, and of all.

@@ -11,7 +11,7 @@ and no clock comes in.  The steps:
 4. *Dispatch*: the sources deliver what the sinks then have, the cheaper first, as far as they have
    confirmed it.  Where one is missing, the others replace it at once with what they offer: a ramp
    is for what is added, not for what is lost.  Only a ramp set for a source holds for it even
-   then, and the sinks lose what it cannot give.
+   then, other routers give no more than they have confirmed, and the sinks lose what is missing.
 5. *Requests* to the sources go ahead of what they deliver, towards their targets, so that they can
    confirm more.
 """
@@ -19,7 +19,7 @@ and no clock comes in.  The steps:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import fsum
+from math import fsum, inf
 from typing import Final, NamedTuple
 
 import attrs
@@ -45,7 +45,10 @@ class Place:
     confirmed_w: what of that it has confirmed.
     draws_w: what its device may still draw, `export_w` or an older grant.
     importStep_w, exportStep_w: how far its set-points may rise now.
+    rate_w_s: how fast its set-points may rise in the long run, W/s.
     replaces: whether it may replace a lost source without a ramp.
+    strict: whether nothing of it may be used that it has not confirmed, not even to replace a lost
+        source: other routers, which have to ask their own sources first.
     importing, exporting: its targets so far.
     """
 
@@ -59,7 +62,9 @@ class Place:
     draws_w: float = 0.0
     importStep_w: float = 0.0
     exportStep_w: float = 0.0
+    rate_w_s: float = inf
     replaces: bool = True
+    strict: bool = False
     importing: Approach = ANYWHERE
     exporting: Approach = ANYWHERE
 
@@ -307,8 +312,9 @@ def _dispatch(
 
 def _replace(rises: Sequence[_Rise], ready: dict[str, float], used: float) -> None:
     """Count offers that nobody has confirmed, the cheapest first, until they are enough."""
-    places = sorted((r.place for r in rises), key=lambda p: (p.source.price, p.source.identity))
-    short = used - fsum([p.source.loss.injected(_usable(p, ready)) for p in places])
+    places = [rise.place for rise in rises if not rise.place.strict]
+    places.sort(key=lambda p: (p.source.price, p.source.identity))
+    short = used - fsum([r.place.source.loss.injected(_usable(r.place, ready)) for r in rises])
     for place in places:
         if short <= 0.0:
             return

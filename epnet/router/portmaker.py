@@ -8,13 +8,21 @@ from twisted.internet.interfaces import IReactorTime
 
 from epnet.errors import PeerError
 from epnet.identity import Peer
+from epnet.interfaces import IPort
 from epnet.router.converter import SimulatedConverter
 from epnet.router.ports import Port
+from epnet.router.routerport import RouterPort
 from epnet.router.settings import DEFAULT_PORTS, PortSettings
 
 
 class PortRefused(PeerError):
     """A device has no port here: it is not listed, and unlisted devices are refused."""
+
+
+def portFor(identity: str, settings: PortSettings, converter: IPort) -> Port:
+    """A port of the kind that its side needs: on side C there are other routers."""
+    kind = RouterPort if settings.side == "C" else Port
+    return kind(identity, settings, converter)
 
 
 class PortMaker:
@@ -50,7 +58,7 @@ class PortMaker:
         """The port of that device.  Raises `PortRefused` if there is none for it."""
         settings = self.settingsOf(peer)
         converter = SimulatedConverter(self._clock, settings.max_power)
-        port = Port(peer.identity, settings, converter)
+        port = portFor(peer.identity, settings, converter)
         converter.voltage = port.wireVoltage
         return port
 

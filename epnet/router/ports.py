@@ -20,7 +20,7 @@ from epnet.router import bounds, speech
 from epnet.router.baseport import BasePort
 from epnet.router.bounds import Bound
 from epnet.router.decisions import Change, Decision, Direction, History, TransferState
-from epnet.router.dynamics import Draw, Requests, rampStep
+from epnet.router.dynamics import RISE_SECONDS, Draw, Requests, rampStep
 from epnet.router.planning import Place, Step
 from epnet.router.policy import DevicePolicy, RemotePolicy
 from epnet.router.prices import Forecast
@@ -126,6 +126,7 @@ class Port(BasePort):
         source = Source(self.identity, 0.0, 0.0, settings.loss)
         sink = Sink(self.identity, 0.0, settings.min_w, loss=settings.loss)
         self.place = Place(source, sink, settings.max_power)
+        self.place.rate_w_s = settings.ramp_w_s or settings.max_power / RISE_SECONDS
         self.place.replaces = settings.ramp_w_s is None
         self.govern(self.policy, self.remote)
 
@@ -160,6 +161,11 @@ class Port(BasePort):
             return Tier.ROUTER
         return Tier.STORAGE if self.stores else Tier.LOCAL
 
+    @property
+    def hasNews(self) -> bool:
+        """Whether its device should be told something before its time."""
+        return False
+
     # Its device
 
     def attach(self, link: ILink) -> None:
@@ -183,13 +189,21 @@ class Port(BasePort):
         self._requests.clear()
         super().stop()
 
-    def heard(self, message: Message, now: float) -> None:
-        """Take note of a message; a fault in the isolation opens the contactor at once."""
+    def heard(self, message: Message, now: float) -> bool:
+        """Take note of a message; a fault in the isolation opens the contactor at once.
+
+        Says whether a plan should follow soon, though nothing in use has fallen.
+        """
         if isinstance(message, SupplyParameters):
             self.noteIsolation(message, now)
         elif isinstance(message, StorageParameters):
             self._storedAt = now
         self._draw.heard(now)
+        return False
+
+    def stored(self, now: float) -> StorageParameters | None:
+        """What its device has lately said that it stores."""
+        return self.said(StorageParameters) if now - self._storedAt <= STORAGE_SECONDS else None
 
     # What it may carry
 
@@ -228,8 +242,7 @@ class Port(BasePort):
         return place
 
     def _noteStorage(self, now: float) -> None:
-        isFresh = now - self._storedAt <= STORAGE_SECONDS
-        self.storage = self.said(StorageParameters) if isFresh else None
+        self.storage = self.stored(now)
         if self.storage is not None and self.storage.soc is not None:
             self._restraints.charged(self.storage.soc, self.policy)
 
@@ -296,11 +309,6 @@ class Port(BasePort):
         """When the consent for what flows ends, s; inf where nothing flows."""
         flows = self.import_w > 0.0 or self.export_w > 0.0
         return self.consentExpires if flows and self.link is not None else inf
-
-    def bar(self, bound: Bound) -> None:
-        """Let it be no sink in the plan being made."""
-        self.exports = bound
-        self.place.sink.max_w = bound.watts
 
     # What it is given
 

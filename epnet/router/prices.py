@@ -93,6 +93,11 @@ def asking(known: float | None, tier: Tier, anyKnown: bool) -> float:
     return _UNKNOWN[tier] if anyKnown else float(tier)
 
 
+def isPrice(amount: float) -> bool:
+    """Whether that is a price, where any is known, and not what stands for one."""
+    return -_MOST_PRICE <= amount < _UNKNOWN[Tier.ROUTER]
+
+
 def atBus(price: float, loss: Loss, stored: bool = False) -> float:
     """What a source asks for a kWh at the bus, for a price at its terminals.
 

@@ -139,9 +139,9 @@ class Reason(enum.Enum):
 
     # What went wrong
     ABSENT = ("not connected", "the device has to connect")
-    CIRCLE = (
-        "another router offers power: none is passed on, or it might flow in a circle",
-        "no router may offer power while this one wants some",
+    STANDBY = (
+        "no power over this link between routers: {by}",
+        "the routers have to settle on it as the way to their root",
     )
     LEAVING = ("it is leaving: nothing may flow", "the device has to come back")
     ISOLATION = (

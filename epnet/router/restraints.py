@@ -82,10 +82,11 @@ class Restraints:
         if now - self._importedAt < REVERSAL_SECONDS and exports.watts > 0.0:
             exports = bounds.REVERSAL
         charge = bounds.chargeBounds(self._charge, policy, knowsCharge)
-        operator = self._operatorBound(now)
+        operator = self.operatorBound(now)
         return _least(imports, charge[0], operator), _least(exports, charge[1], operator)
 
-    def _operatorBound(self, now: float) -> Bound | None:
+    def operatorBound(self, now: float) -> Bound | None:
+        """The bound of an operator's limit that holds, else None."""
         if self._limit_w == inf:
             return None
         if now >= self._limitExpires:

@@ -8,7 +8,7 @@ something that is being used falls away: a device lost, a lower offer, an expire
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from math import inf, isfinite
 from time import perf_counter
@@ -21,14 +21,16 @@ from epnet.errors import UsageError
 from epnet.identity import Peer
 from epnet.interfaces import ILink, INode
 from epnet.lifecycle import Ending
-from epnet.router import bounds, shedding
+from epnet.router import shedding
 from epnet.router.accounts import Accounts
 from epnet.router.allocation import Allocation, allocate
 from epnet.router.dynamics import TICK_SECONDS
 from epnet.router.fairness import Groups
+from epnet.router.folding import Network
 from epnet.router.governing import govern, groupsOf
 from epnet.router.invariants import Invariants
 from epnet.router.market import Market
+from epnet.router.neighbours import IUpstreams, Neighbours
 from epnet.router.planning import Place, Plan, plan
 from epnet.router.policy import Policies
 from epnet.router.portmaker import PortRefused
@@ -84,6 +86,7 @@ class Router:
     accounts: the energy that went through the ports, and what travelled with it.
     invariants: what was checked of them, and what did not hold.
     standing_w: what the router itself uses, bus watts.
+    neighbours: the other routers.
     """
 
     log = Logger()
@@ -95,6 +98,7 @@ class Router:
         clock: IReactorTime,
         timeOfDay: Callable[[], datetime] = lambda: datetime.now(UTC),
         accounts: Accounts | None = None,
+        upstreams: IUpstreams | None = None,
     ) -> None:
         self.parameters = parameters
         self.ports: dict[str, Port] = {}
@@ -104,6 +108,7 @@ class Router:
         self.accounts = accounts or Accounts(parameters.tenant)
         self.invariants = Invariants()
         self.standing_w = 0.0
+        self.neighbours = Neighbours(parameters.identity, upstreams)
         self._makePort = makePort
         self._clock = clock
         self._market = Market(timeOfDay)
@@ -212,6 +217,7 @@ class Router:
         port.limit(*self._limits.get(identity, (None, None)))
         port.attach(link)
         self._byLink[link] = port
+        self.neighbours.opened(port, link, self._clock.seconds())
         self._governed = False
 
     def messageReceived(self, link: ILink, message: Message) -> None:
@@ -220,7 +226,9 @@ class Router:
         if port is None:
             return
         now = self._clock.seconds()
-        port.heard(message, now)
+        stirred = self.neighbours.heard(port, message, now)
+        if port.heard(message, now) or stirred:
+            self._urgent = True
         if not port.overdrawn(now):
             port.actuate(now)
         elif port.isolation.blocked:
@@ -278,6 +286,7 @@ class Router:
             )
         self._shed(port, now)
         port.detach(ending.reason, now)
+        self.neighbours.closed(port)
         if port.refused:
             del self.ports[port.identity]
         self.allocate()
@@ -292,12 +301,14 @@ class Router:
         elapsed, self._planned = now - self._planned, now
         self._ticked = now
         self._urgent = False
+        self.neighbours.settle(self.ports.values(), now)
         ports = [port for port in self.ports.values() if port.matters]
         places = [port.look(now, elapsed) for port in ports]
-        _avoidCircles(ports)
         self._market.open(ports, self.policies)
         self._warnOfCurrencies()
         reserve = self.policies.network.reserve
+        network = Network(places, self._groups, self.standing_w, reserve, self._market.kept)
+        self.neighbours.fold(ports, network, self._market, now)
 
         def planned(places: Sequence[Place]) -> Plan:
             return plan(places, self._groups, self.standing_w, reserve, now)
@@ -305,7 +316,7 @@ class Router:
         made = planned(places)
         self.invariants.check(places, made, self._groups, now, planned)
         self._made, self._summed = (ports, made), None
-        fallen = [port for port in ports if port.take(made.steps[port.identity], now)]
+        fell = {port for port in ports if port.take(made.steps[port.identity], now)}
         for port in ports:
             port.follow(now)
             decided(port, made.steps[port.identity], now)
@@ -315,14 +326,14 @@ class Router:
         self.decisions += 1
         self.decidingSeconds += took
         self._pause = min(TICK_SECONDS, max(HURRY_SECONDS, HURRY_FACTOR * took))
-        self._tell(fallen, ports, now)
+        self._tell(fell, ports, now)
 
-    def _tell(self, fallen: Iterable[Port], ports: Iterable[Port], now: float) -> None:
+    def _tell(self, fell: Set[Port], ports: Iterable[Port], now: float) -> None:
         """Act on the sessions, now that all is decided: one that breaks leads to a new decision."""
         for port in ports:
             port.announce()
-        for port in fallen:
-            if port.link is not None:
+        for port in ports:
+            if port.link is not None and (port in fell or port.hasNews):
                 port.link.publishNow()
         if [port for port in ports if self._look(port, now)]:
             self.allocate()
@@ -381,14 +392,3 @@ class Router:
             if settings != port.settings:
                 port.describe(settings)
         return port
-
-
-def _avoidCircles(ports: Iterable[Port]) -> None:
-    """Pass no power on to another router while any other router offers some.
-
-    A circle of routers would have to pass power on from one router to another somewhere.
-    """
-    routers = [port for port in ports if port.settings.side == "C"]
-    if any(port.imports.watts > 0.0 for port in routers):
-        for port in routers:
-            port.bar(bounds.CIRCLE)

@@ -36,14 +36,16 @@ class Source:
     """What a port could put on the bus: up to `max_w`, at `price` at the bus.
 
     Where no price is known the caller gives tiers: local wind and solar 0, storage 1, other routers
-    2, the grid 3.  Raises `UsageError` for a number out of its range: `max_w` 0 to 1e12, `price`
-    -1e12 to 1e12.  A port keeps its `Source` and changes it from tick to tick, unchecked.
+    2, the grid 3.  Of sources at one price those of a lower `turn` come first.  Raises `UsageError`
+    for a number out of its range: `max_w` 0 to 1e12, `price` -1e12 to 1e12.  A port keeps its
+    `Source` and changes it from tick to tick, unchecked.
     """
 
     identity: str
     max_w: float
     price: float = 0.0
     loss: Loss = LOSSLESS
+    turn: int = 0
 
     def __attrs_post_init__(self) -> None:
         name = f"source {self.identity!r}"

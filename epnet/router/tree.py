@@ -30,11 +30,11 @@ What can go wrong, and why it does not
 
 6. *Old news.*  Each hop knows of a change later than the one before, and two routers may choose
    each other at the same moment.  So after a change of parent the new link carries nothing for
-   1 s, and begins that second anew whenever the route of the parent changes.  The news of the
-   change takes at most 8 hops to come back to us, and then rule 1 ends it.  That is sure if a hop
-   takes at most 120 ms: all that is needed on the way is sent at once.  Should the network be
-   slower than that, the circle ends when the news is here, and until then no more flows in it than
-   every router on it has been granted out of confirmed supply.
+   1 s, and begins that second anew whenever the route of the parent changes.  After at most 4 hops
+   the next news of what has changed is here, or a way on the circle has become too long: rule 1
+   ends it.  That is sure if a hop takes at most 250 ms, and what changes is told at once.  Should
+   the network be slower, the circle ends when the news is here, and until then no more flows in it
+   than every router on it has been granted out of confirmed supply.
 7. *Both ends think they are the lower one.*  Each hears the other's route with itself in it (rule
    1), and rule 4 makes one of them the root.  *Both think they are the upper one*: then neither
    names the other as its parent, so neither is a child and nothing flows.

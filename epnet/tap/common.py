@@ -248,11 +248,11 @@ def keepUpstream(
     trust: Trust,
     text: str,
     dialling: type[EPClientFactory] = EPClientFactory,
-) -> None:
+) -> EPClientFactory:
     """Keep a connection to an upstream device up; on SIGHUP, dial at once if it is not.
 
     text: where it is, ``[IDENTITY@]HOST[:PORT][,HOST[:PORT]]...``.
-    Raises `UsageError` for what is no such thing.
+    Gives what dials it, which knows who it is.  Raises `UsageError` for what is no such thing.
     """
     upstream = Upstream.parse(text)
     factory = dialling(connections, trust, identity=upstream.identity)
@@ -260,6 +260,7 @@ def keepUpstream(
     dialler = Dialler(UpstreamEndpoint(clock, upstream, trust), factory, clock)
     dialler.setServiceParent(top)
     top.onHangup.append(dialler.dialNow)
+    return factory
 
 
 def clearErrors(makeService: Callable[[O], IService]) -> Callable[[O], IService]:

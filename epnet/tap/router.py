@@ -28,6 +28,7 @@ from epnet.router.meterstore import MeterStore
 from epnet.router.portmaker import PortMaker
 from epnet.router.router import Router
 from epnet.router.settings import PortSettings
+from epnet.router.upstreams import Upstreams
 from epnet.tap.common import (
     CommonOptions,
     QuietStop,
@@ -75,7 +76,7 @@ class Options(CommonOptions):
         self.collect("listen", endpoint)
 
     def opt_upstream(self, place: str) -> None:
-        """A router to dial, [IDENTITY@]HOST[:PORT][,HOST[:PORT]]...; may be given several times."""
+        """A router above us, [IDENTITY@]HOST[:PORT][,HOST[:PORT]]...; the most preferred first."""
         self.collect("upstream", place)
 
     def page(self) -> PageSettings:
@@ -135,7 +136,9 @@ def makeService(options: Options) -> IService:
         tenant=ours.tenant,
         provider=ours.provider,
     )
-    router = Router(parameters, PortMaker(reactor, DEMO_PORTS if options["demo"] else {}), reactor)
+    makePort = PortMaker(reactor, DEMO_PORTS if options["demo"] else {})
+    upstreams = Upstreams(options.configuration.upstream.identities)
+    router = Router(parameters, makePort, reactor, upstreams=upstreams)
     connections = Connections(router, reactor)
 
     top = QuietStop(reactor)
@@ -151,6 +154,8 @@ def makeService(options: Options) -> IService:
     for listener in listening:
         listener.setServiceParent(top)
     for text in options.many("upstream", options.configuration.upstream.hosts):
+        upstreams.dialled.append(keepUpstream(top, connections, trust, text))
+    for text in options.configuration.downstream.hosts:
         keepUpstream(top, connections, trust, text)
     policies = _policyKeeper(options, identity, router)
     if policies is not None:

@@ -10,6 +10,7 @@ from zope.interface.verify import verifyObject
 from epnet.identity import Peer
 from epnet.interfaces import INode, IPort, PortReading
 from epnet.lifecycle import Cause, Ending
+from epnet.router.portmaker import portFor
 from epnet.router.ports import Port
 from epnet.router.router import Router
 from epnet.router.settings import DEFAULT_PORTS, PortSettings
@@ -18,6 +19,7 @@ from epnet.wire import (
     DemandParameters,
     Isolation,
     IsolationState,
+    RouterPath,
     SessionParameters,
     StorageParameters,
     SupplyParameters,
@@ -61,7 +63,7 @@ class RouterTestCase(SynchronousTestCase):
     def makePort(self, peer: Peer) -> Port:
         converter = self.converters[peer.identity] = FakeConverter()
         default = DEFAULT_PORTS.get(peer.parameters.type or "", PortSettings())
-        return Port(peer.identity, self.settings.get(peer.identity, default), converter)
+        return portFor(peer.identity, self.settings.get(peer.identity, default), converter)
 
     def connect(self, identity: str, type: str) -> FakeLink:
         link = FakeLink(self.router, self.clock, identity, type)
@@ -410,26 +412,36 @@ class RoutersTests(RouterTestCase):
         neighbour = self.connect("neighbour", "router")
         self.connect("solar", "solar").hear(offer(3000))
         self.tick()
-        self.assertEqual(neighbour.ask(), {})
+        self.assertEqual(neighbour.ask(), {RouterPath: RouterPath(rank=0, path=["router"])})
 
-    def test_nothingIsPassedOnFromOneRouterToAnother(self) -> None:
-        self.settings = {"west": PortSettings(side="C", kind="DC", voltage=DC)}
+    def test_oneThatTellsNoWayIsADevice(self) -> None:
         west, east = self.connect("west", "router"), self.connect("east", "router")
-        car, solar = self.connect("car", "vehicle"), self.connect("solar", "solar")
-        for link in (west, east):
-            link.hear(offer(4000), wish(2000))
-        solar.hear(offer(500))
-        car.hear(wish(3000))
+        west.hear(offer(4000))
+        east.hear(wish(2000))
         self.settle()
-        self.assertEqual((self.grant(west), self.grant(east)), (0, 0))
-        self.assertEqual(self.grant(car), 3000)
+        self.assertAlmostEqual(self.grant(east), 2000)
 
-    def test_ourOwnPowerGoesToARouterWhileNoneOffersAny(self) -> None:
-        west, east = self.connect("west", "router"), self.connect("east", "router")
-        solar = self.connect("solar", "solar")
-        for offered_w, granted_w in ((0, 2000), (4000, 0), (0, 2000)):
-            west.hear(offer(offered_w))
-            east.hear(wish(2000))
+    def test_oneThatHangsOnSomebodyElseStandsBy(self) -> None:
+        east, solar = self.connect("east", "router"), self.connect("solar", "solar")
+        for path, granted_w in ((["east", "west"], 0), (["east", "router"], 2000), (["east"], 0)):
+            east.hear(wish(2000), RouterPath(rank=0, path=path))
             solar.hear(offer(5000))
             self.settle()
-            self.assertEqual(self.grant(east), granted_w)
+            self.assertAlmostEqual(self.grant(east), granted_w)
+
+    def test_nothingIsUsedBeforeARouterIsReady(self) -> None:
+        west, car = self.connect("west", "router"), self.connect("car", "vehicle")
+        for ready_w in (0, 1000, 4000, 500):
+            way = RouterPath(rank=0, path=["west", "router"], ready=ready_w)
+            west.hear(offer(4000), way)
+            car.hear(wish(3000))
+            self.settle()
+            self.assertAlmostEqual(self.grant(car), min(ready_w, 3000))
+
+    def test_whatIsNoLongerReadyIsTakenBackAtOnce(self) -> None:
+        west, car = self.connect("west", "router"), self.connect("car", "vehicle")
+        west.hear(offer(4000), RouterPath(rank=0, path=["west", "router"], ready=4000))
+        car.hear(wish(3000))
+        self.settle()
+        west.hear(RouterPath(rank=0, path=["west", "router"], ready=1000))
+        self.assertAlmostEqual(self.grant(car), 1000)

@@ -27,7 +27,7 @@ from epnet.wire import RouterPath
 
 STEP = 0.02
 EVERY = 0.1
-SLOWEST = 0.1
+SLOWEST = 0.21
 """The longest way of a message, s; with a step at each end it is what the rule allows for a hop."""
 
 
@@ -44,7 +44,7 @@ class Net:
         self.random = random.Random(seed)
         self.trees = {name: Tree(name) for name in upstreams}
         self.down: set[frozenset[str]] = set()
-        self.lossy = 0.0
+        self.lossy = self.fastest = 0.0
         self.changes = dict.fromkeys(upstreams, 0)
         self._order = count()
         self._under_way: list[tuple[float, int, str, str, Route, int]] = []
@@ -103,7 +103,7 @@ class Net:
             if other != name and link not in self.down and link in self.links():
                 if self.random.random() < self.lossy:
                     continue
-                at = self.now + self.random.uniform(0.0, SLOWEST)
+                at = self.now + self.random.uniform(self.fastest, SLOWEST)
                 # On one connection nothing overtakes.
                 last = [when for when, _, s, r, _, _ in self._under_way if (s, r) == (name, other)]
                 session = self._session.get(link, 0)
@@ -231,6 +231,30 @@ class PropertyTests(SynchronousTestCase):
         net.checkForest()
         # Each goes back to a preferred one once at most, and back from that if it cannot be.
         self.assertLessEqual(sum(net.changes.values()) - before, 2 * len(graph))
+
+    @settings(slowly, max_examples=20)
+    @given(st.integers(1, MAX_DEPTH - 2), st.integers(0, 1000))
+    def test_whereTwoHalvesOfARingTakeEachOtherAtOnce(self, half: int, seed: int) -> None:
+        """The news of it goes round half of it, or until a way is too long."""
+        ring = [f"r{i:02}" for i in range(2 * half)]
+        graph: dict[str, list[str]] = {
+            each: [ring[(i + 1) % len(ring)]] for i, each in enumerate(ring)
+        }
+        graph |= {"east": [], "west": []}
+        graph[ring[0]].insert(0, "east")
+        graph[ring[half]].insert(0, "west")
+        net = Net(graph, seed)
+        net.fastest = SLOWEST
+        net.run(4.0)
+        self.assertEqual(net.carrying()[ring[0]], "east")
+        net.cut(frozenset((ring[0], "east")))
+        net.cut(frozenset((ring[half], "west")))
+        circles = 0
+        for _ in range(round(6.0 / STEP)):
+            net.step()
+            circles += net.circle(net.parents()) is not None
+            self.assertIsNone(net.circle(net.carrying()))
+        self.assertGreater(circles, 0, "no circle came about, so nothing was tested")
 
 
 class ChoiceTests(SynchronousTestCase):

@@ -15,6 +15,8 @@ from epnet.interfaces import IDevice, IPort, PortReading
 from epnet.testing import VirtualClock
 
 VOLTS = 400.0
+CABLE_VOLTS = 600.0
+"""What routers agree on: the middle of what their ports can work at."""
 
 
 @implementer(IPort)
@@ -70,8 +72,8 @@ class Cable:
 
     def __init__(self, clock: VirtualClock, rating_w: float) -> None:
         self.ends: tuple[Terminal, Terminal] = (
-            Terminal(clock, rating_w, lambda: self._given(1)),
-            Terminal(clock, rating_w, lambda: self._given(0)),
+            Terminal(clock, rating_w, lambda: self._given(1), lambda: CABLE_VOLTS),
+            Terminal(clock, rating_w, lambda: self._given(0), lambda: CABLE_VOLTS),
         )
 
     def _given(self, end: int) -> tuple[float, float]:

@@ -12,11 +12,9 @@ from epnet.factory import EPClientFactory, EPServerFactory
 from epnet.interfaces import ILink, INode
 from epnet.lifecycle import Ending
 from epnet.wire import DemandParameters, Message, SessionParameters, SupplyParameters
-from tests.street.cables import Cable
+from tests.street.cables import CABLE_VOLTS, Cable
 from tests.street.lines import BelievingTrust, Line, keepDialled, steadyBackoff
 from tests.street.street import CABLE_PORT, House, Street
-
-VOLTS = 400.0
 
 
 @implementer(INode)
@@ -98,17 +96,17 @@ def offering(power_w: float, flowing_w: float = 0.0) -> SupplyParameters:
     return SupplyParameters(
         voltage_limit=(200, 1000),
         power_limit=power_w,
-        current_limit=(0, power_w / VOLTS),
-        voltage=VOLTS,
-        current=flowing_w / VOLTS,
+        current_limit=(0, power_w / CABLE_VOLTS),
+        voltage=CABLE_VOLTS,
+        current=flowing_w / CABLE_VOLTS,
     )
 
 
 def wanting(power_w: float) -> DemandParameters:
     """A Demand for so much."""
     return DemandParameters(
-        voltage=VOLTS,
+        voltage=CABLE_VOLTS,
         voltage_limit=1000,
         power_limit=power_w,
-        current_limit=power_w / VOLTS,
+        current_limit=power_w / CABLE_VOLTS,
     )

@@ -19,8 +19,9 @@ from epnet.connections import Connections
 from epnet.devices.base import SimulatedDevice
 from epnet.factory import EPClientFactory, EPServerFactory
 from epnet.identity import Peer
-from epnet.interfaces import IDevice
+from epnet.interfaces import IDevice, ILink
 from epnet.node import DeviceNode, parametersOf
+from epnet.router.portmaker import portFor
 from epnet.router.ports import Port
 from epnet.router.router import Router
 from epnet.router.settings import AC_VOLTAGE, DC_VOLTAGE, DEFAULT_PORTS, PortSettings
@@ -109,9 +110,25 @@ class Gadget(SimulatedDevice):
         return StorageParameters(soc=self.soc, capacity=self.capacity)
 
 
+class Above:
+    """The houses above one, the most preferred first."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+
+    @property
+    def any(self) -> bool:
+        return bool(self.order)
+
+    def preference(self, link: ILink) -> int | None:
+        identity = link.peer.identity
+        return self.order.index(identity) if identity in self.order else None
+
+
 class House:
     """A router with its devices.
 
+    above: the houses above it.
     devices, links: by identity.
     settings: of its ports, by identity of the device.
     """
@@ -125,7 +142,10 @@ class House:
         self.settings: dict[str, PortSettings] = {}
         self.terminals: dict[str, Terminal] = {}
         parameters = SessionParameters(identity=identity, type="router", tenant=tenant)
-        self.router = Router(parameters, self._makePort, street.clock, street.timeOfDay)
+        self.above = Above()
+        self.router = Router(
+            parameters, self._makePort, street.clock, street.timeOfDay, upstreams=self.above
+        )
         self.connections = Connections(self.router, street.clock)
         self.trust = BelievingTrust()
         self.door = EPServerFactory(self.connections, self.trust)  # type: ignore[arg-type]
@@ -133,7 +153,7 @@ class House:
 
     def _makePort(self, peer: Peer) -> Port:
         identity = peer.identity
-        return Port(identity, self.settingsOf(peer), self.terminals[identity])
+        return portFor(identity, self.settingsOf(peer), self.terminals[identity])
 
     def settingsOf(self, peer: Peer) -> PortSettings:
         default = DEFAULT_PORTS.get(peer.parameters.type or "", PortSettings(voltage=DC_VOLTAGE))
@@ -271,6 +291,7 @@ class Street:
             identity=listening.identity,
             backoff=steadyBackoff(),
         )
+        lower.above.order.append(upper.identity)
         way = Way(lower, upper, cable, line)
         self.ways.append(way)
         keepDialled(line, factory).startService()

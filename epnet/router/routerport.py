@@ -1,0 +1,250 @@
+"""The port to another router (EnergyNet §2.2, side C): above us, below us, or standing by.
+
+Towards a router *below*, it is a port as any other, but for one thing: what the other router offers
+is only what it could give if it asked its own sources, so nothing of it is used before the other
+one has told that it is *ready* (Router Path).
+
+Towards the router *above*, our parent, it speaks as a device, for the whole network
+(`epnet.router.folding`): its Demand is what the network needs, its Supply what it offers.  The
+parent's Supply is then a grant, confirmed by the parent, and is used without asking again; its
+Demand is a request, for which our own sources are asked, and `ready` says how far they have come.
+
+Towards all others, and for a second towards a new parent, it *stands by*: it needs and offers
+nothing, grants nothing and asks for nothing, whatever the other one says.
+
+What holds when things go wrong:
+
+1. What we take from the parent is never more than its newest Supply says, nor than we have asked it
+   for; each is good for 200 ms.  When the grant falls, our sinks fall in the same call.
+2. Nothing is passed on that is not here: need and offer are worked out from what all others have
+   said in the last 200 ms, and a grant given below rises only into what the parent has granted.
+3. A link that is not a link up or down any more carries nothing from that very plan on.
+4. A router below that has fallen silent about its way (300 ms) stands by, even if its Demand is
+   fresh: it may hang on somebody else by now.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import NamedTuple
+
+from epnet.consent import CONSENT_LIFETIME, offeredPower, requestedPower
+from epnet.interfaces import ILink, IPort
+from epnet.router import bounds, speech
+from epnet.router.bounds import Bound
+from epnet.router.folding import NOTHING, Fold
+from epnet.router.planning import Place, Step
+from epnet.router.ports import Port
+from epnet.router.reasons import Reason
+from epnet.router.settings import PortSettings, Tier
+from epnet.router.tree import ROOT, Link, Route
+from epnet.wire import (
+    DemandParameters,
+    Message,
+    RouterPath,
+    StorageParameters,
+    SupplyParameters,
+)
+from epnet.wire.values import Price
+
+UPLINK_PRIORITY = 0
+"""The highest class of what goes up, where no policy gives it one: local ones come first."""
+
+NEWS_W = 1.0
+"""By how much something has to change to be told before its time."""
+
+OWN, BELOW, ABOVE = 0, 1, 2
+"""The turns of sources at one price."""
+
+
+class _Told(NamedTuple):
+    """What the other router was told last: powers, W, and the way."""
+
+    powers: tuple[float, ...]
+    route: Route
+
+
+class RouterPort(Port):
+    """A port to another router.
+
+    isUpstream: whether the other one may be our parent.
+    role: what the link is for now; None: the other one knows nothing of ways, and is a device.
+    route: our own way, which the other one is told.
+    fold: what our network is to the other one, if that is our parent.
+    offerPrices: what our offer costs, or None where that is not known.
+    folded: all storage of our network, or None.
+    """
+
+    def __init__(self, identity: str, settings: PortSettings, converter: IPort) -> None:
+        self.isUpstream = False
+        self.role: Link | None = None
+        self.route = Route(ROOT, (identity,))
+        self.fold = NOTHING
+        self.offerPrices: tuple[Price, ...] | None = None
+        self.folded: StorageParameters | None = None
+        self._ready_w, self._readyAt = 0.0, -inf
+        self._heard: dict[type[Message], float] = {}
+        self._told = _Told((), self.route)
+        super().__init__(identity, settings, converter)
+
+    @property
+    def isUp(self) -> bool:
+        """Whether power may flow over it as between our parent and us."""
+        return self.role is Link.UP
+
+    @property
+    def tier(self) -> Tier:
+        """Where it stands in the order of sources."""
+        return Tier.ROUTER
+
+    @property
+    def stores(self) -> bool:
+        """A whole network is no storage, whatever is in it."""
+        return False
+
+    def _noteStorage(self, now: float) -> None:
+        """What a network stores is its own matter: it is only passed on, see `stored`."""
+
+    def attach(self, link: ILink) -> None:
+        """The other router has connected; nothing of what it said before counts."""
+        super().attach(link)
+        self._readyAt = -inf
+        self._heard.clear()
+        self.role, self.fold = None, NOTHING
+
+    def heard(self, message: Message, now: float) -> bool:
+        """Take note of a message; a change is passed on without waiting for the tick."""
+        super().heard(message, now)
+        if isinstance(message, RouterPath):
+            self._ready_w, self._readyAt = max(0.0, message.ready or 0.0), now
+            said_w = self._ready_w
+        elif isinstance(message, SupplyParameters):
+            said_w = offeredPower(message)
+        elif isinstance(message, DemandParameters):
+            said_w = requestedPower(message)
+        else:
+            return False
+        before_w = self._heard.get(type(message), 0.0)
+        self._heard[type(message)] = said_w
+        return abs(said_w - before_w) > NEWS_W
+
+    def ready(self, now: float) -> float:
+        """What a router below has confirmed of what we ask it for, W."""
+        fresh = 0.0 <= now - self._readyAt < CONSENT_LIFETIME
+        return min(self._ready_w, self.asked_w) if fresh else 0.0
+
+    # What it may carry
+
+    def look(self, now: float, elapsed: float) -> Place:
+        """Bring its place up to now.  There is no ramp but one that an installer has set."""
+        place = super().look(now, elapsed)
+        place.source.turn = ABOVE if self.isUpstream else BELOW
+        place.range_w = 0.0  # no dead band either: it would add up from level to level
+        place.strict = self.role is not None
+        if self.settings.ramp_w_s is None:
+            place.importStep_w = place.exportStep_w = place.rate_w_s = inf
+        if self.isUp:
+            place.confirmed_w = self.imports.watts
+            if self.remote is None:
+                place.sink.priority = min(self.settings.priority, UPLINK_PRIORITY)
+        elif self.role is not None:
+            place.confirmed_w = self.ready(now)
+            place.import_w = min(place.import_w, place.confirmed_w)
+        return place
+
+    def capacity(self, now: float) -> tuple[float, float]:
+        """What it could carry each way if the other router gave and took all, W."""
+        if self._stopped(now) is not None or self.link is None:
+            return 0.0, 0.0
+        amps = self.standing.amps
+        most = amps * self.wireVoltage()
+        operator = self._restraints.operatorBound(now)
+        most = most if operator is None else min(most, operator.watts)
+        return min(self.standing.imports.watts, most), min(self.standing.exports.watts, most)
+
+    def become(self, fold: Fold) -> None:
+        """Be that much to the parent, and no more, in the plan being made."""
+        self.fold = fold
+        source, sink = self.place.source, self.place.sink
+        if fold.need_w < self.imports.watts:
+            self.imports = bounds.watts(fold.need_w, Reason.REQUEST)
+            source.max_w = self.place.confirmed_w = fold.need_w
+        if fold.offer_w < self.exports.watts:
+            self.exports = bounds.watts(fold.offer_w, Reason.OFFER)
+            sink.max_w = fold.offer_w
+        sink.bid = min(sink.bid, fold.price)
+
+    @property
+    def asks(self) -> float:
+        """The price of our offer at the terminals: as the policy for its network has it, or ours.
+
+        What is lost on the way from the bus has to be paid, too.
+        """
+        if self.remote is not None and self.remote.price is not None:
+            return self.remote.price
+        lost = self.settings.loss.linear if self.fold.price > 0.0 else 0.0
+        return self.fold.price * (1.0 + lost)
+
+    def _bounds(self, now: float) -> tuple[Bound, Bound]:
+        standby = self._standby()
+        return super()._bounds(now) if standby is None else (standby, standby)
+
+    def _standby(self) -> Bound | None:
+        if self.link is None or self.role in (None, Link.UP, Link.DOWN):
+            return None
+        assert self.role is not None
+        return Bound(0.0, Reason.STANDBY, 0.0, self.role.value)
+
+    def overdrawn(self, now: float) -> bool:
+        """Whether a set-point is above what may flow now."""
+        if super().overdrawn(now):
+            return True
+        return self.role is Link.DOWN and self.import_w > self.ready(now)
+
+    def take(self, step: Step, now: float) -> bool:
+        """Take new set-points; nothing is asked of a parent but by what the network needs."""
+        fell = super().take(step, now)
+        if self.isUpstream and self.role is not Link.DOWN:
+            self.asked_w = self.import_w
+        return fell
+
+    # What it says
+
+    def messages(self, now: float) -> list[Message]:
+        """What goes to the other router now, the way with it."""
+        if self.link is None:
+            return []
+        above = self.isUpstream and self.role is not Link.DOWN
+        told = self._asDevice(now) if above else super().messages(now)
+        ready = self.export_w if self.isUp else None
+        self._told = self._toTell()
+        return [*told, RouterPath(rank=self.route.rank, path=self.route.path, ready=ready)]
+
+    def _asDevice(self, now: float) -> list[Message]:
+        """Need, offer and storage of the whole network; nothing on a link that is not up."""
+        need_w, offer_w, _ = self.fold if self.isUp else NOTHING
+        grant = self.said(SupplyParameters)
+        if grant is not None:
+            voltage = speech.importVoltage(self.settings, grant)
+        else:
+            voltage = speech.exportVoltage(self.settings, None)
+        self._draw.sent(now)
+        flowing_w = self.measured().export_w
+        supply = speech.grant(self.settings, offer_w, self.exportVoltage(), flowing_w)
+        supply = self.telling(supply).replace(energy_prices=self.offerPrices)
+        told: list[Message] = [speech.request(self.settings, need_w, voltage), supply]
+        return told if self.folded is None else [*told, self.folded]
+
+    def _toTell(self) -> _Told:
+        powers = (*self.fold[:2], self.export_w, self.asked_w)
+        return _Told(powers, self.route)
+
+    @property
+    def hasNews(self) -> bool:
+        """Whether the other router should know at once."""
+        now, before = self._toTell(), self._told
+        if self.link is None:
+            return False
+        return now.route != before.route or any(
+            abs(new - old) > NEWS_W for new, old in zip(now.powers, before.powers, strict=False)
+        )

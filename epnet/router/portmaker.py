@@ -21,8 +21,16 @@ class PortRefused(PeerError):
 
 def portFor(identity: str, settings: PortSettings, converter: IPort) -> Port:
     """A port of the kind that its side needs: on side C there are other routers."""
-    kind = RouterPort if settings.side == "C" else Port
-    return kind(identity, settings, converter)
+    return _kindFor(settings)(identity, settings, converter)
+
+
+def fits(port: Port, settings: PortSettings) -> bool:
+    """Whether a port is of the kind that its side needs by these settings."""
+    return isinstance(port, RouterPort) == (_kindFor(settings) is RouterPort)
+
+
+def _kindFor(settings: PortSettings) -> type[Port]:
+    return RouterPort if settings.side == "C" else Port
 
 
 class PortMaker:

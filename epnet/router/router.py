@@ -33,7 +33,7 @@ from epnet.router.market import Market
 from epnet.router.neighbours import IUpstreams, Neighbours
 from epnet.router.planning import Place, Plan, plan
 from epnet.router.policy import Policies
-from epnet.router.portmaker import PortRefused
+from epnet.router.portmaker import PortRefused, fits
 from epnet.router.ports import Port
 from epnet.router.records import decided, summed
 from epnet.router.settings import PortSettings
@@ -185,7 +185,9 @@ class Router:
             except PortRefused as refused:
                 self._refuse(port, str(refused))
                 continue
-            if settings != port.settings:
+            if not fits(port, settings):
+                self._refuse(port, f"its port is on side {settings.side} now")
+            elif settings != port.settings:
                 port.describe(settings)
         self._governed = False
         self.allocate()
@@ -389,6 +391,8 @@ class Router:
         if isinstance(self._makePort, Describable):
             # Whoever comes now may be somebody who only says the name of who was here before.
             settings = self._makePort.settingsOf(peer)
+            if not fits(port, settings):
+                return self._makePort(peer)
             if settings != port.settings:
                 port.describe(settings)
         return port

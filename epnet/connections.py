@@ -26,6 +26,7 @@ from epnet.errors import PeerError
 from epnet.identity import Peer
 from epnet.interfaces import INode
 from epnet.limits import ConnectionLimits, SessionSettings
+from epnet.turns import Turns
 from epnet.wire import Diagnostic, Message
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ LATE_SWEEPS: Final = 3
 """Sweeps at once (40 ms late) after which all sockets are read before anyone is judged (S12)."""
 SENT_TOGETHER: Final = 64
 """How many publications are made before these are sent."""
+PIECES_TOGETHER: Final = 16
+"""How many pieces of peers that send more than one at a time are taken in one go."""
+PIECES_PAUSE_SECONDS: Final = 0.005
+"""The time in between: so they take a tenth of our time, however many send however much."""
 STOP_SECONDS: Final = 4.0
 """How long the orderly end of all sessions may take when the node stops."""
 
@@ -49,6 +54,7 @@ class Connections(Service):
     sessionSettings: times and limits of each session, unless its factory has others; see
         `setSessions`.
     doorkeeper: knows those who are not validated yet.
+    readers: where what is read of peers that send much at a time waits for its turn.
     register: the validated sessions; at most one with each peer is announced to the node.
     deviations: how often each diagnostic code came up.
     sent, received: how many of the node's messages of each type there were; Pings, greetings and
@@ -71,6 +77,7 @@ class Connections(Service):
         self.limits = limits or ConnectionLimits()
         self.sessionSettings = SessionSettings()
         self.doorkeeper = Doorkeeper(clock, self.limits)
+        self.readers = Turns(clock, PIECES_TOGETHER, PIECES_PAUSE_SECONDS)
         self.register = Register(node.parameters.identity)
         self.deviations: Counter[str] = Counter()
         self.sent: Counter[type[Message]] = Counter()

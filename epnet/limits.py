@@ -10,7 +10,6 @@ waiting room pushes out himself.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final, Generic, TypeVar
@@ -165,22 +164,33 @@ SECONDS_TOO_FAST: Final = 5
 """For how many seconds on end a peer may exceed that."""
 
 
+MOST_AHEAD: Final = MOST_PER_SECOND * SECONDS_TOO_FAST
+"""How many messages of a type beyond that, within one count, are too many at once."""
+TYPES_APART: Final = 32
+"""How many types are counted apart within a count; all others count as one."""
+OTHER_TYPES: Final = -1
+
+
 class MessageRate:
     """Whether a peer sends more than 100 messages a second of a type, for 5 s on end (S8).
 
-    Counting is one addition a message; whether it is too many is asked in the sweep.
-    """
+    Whoever sends within a second what would be too much in five is too fast at once.
 
-    __slots__ = ("_counts", "_fastFor", "_since")
+    Counting is one addition a message; whether it is too many for long is asked in the sweep.
+    """
 
     def __init__(self, now: float) -> None:
         self._since = now
-        self._counts: Counter[int] = Counter()
+        self._counts: dict[int, int] = {}
         self._fastFor: dict[int, int] = {}
 
-    def count(self, typeId: int) -> None:
-        """A message of that type arrived."""
-        self._counts[typeId] += 1
+    def count(self, typeId: int, now: float) -> bool:
+        """A message of that type arrived; says whether it is too many at once."""
+        counts = self._counts
+        if typeId not in counts and len(counts) >= TYPES_APART:
+            typeId = OTHER_TYPES
+        counts[typeId] = count = counts.get(typeId, 0) + 1
+        return count > MOST_AHEAD and count > MOST_AHEAD + MOST_PER_SECOND * (now - self._since)
 
     @property
     def countedUntil(self) -> float:

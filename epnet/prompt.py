@@ -8,13 +8,15 @@ side by side, and `epnet bench session` says what it saves.
 and waits for the reactor to say that the system takes it: two system calls and a turn more.
 
 `PromptTLS` makes a record of each write at once, since a session writes all it has in one piece,
-and reads the usual piece, one whole record, without asking whether there is another one.
+and reads the usual piece, one whole record, without asking whether there is another one.  Of a peer
+that sends more at a time than a piece, the pieces wait for their turn (`epnet.turns`).  Until then
+nothing more is read of it: what it sends too much waits at its own end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from OpenSSL import SSL
 from twisted.internet.interfaces import (
@@ -24,11 +26,15 @@ from twisted.internet.interfaces import (
     ISystemHandle,
     ITCPTransport,
 )
+from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Connection
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.components import proxyForInterface
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from epnet.sockets import PIECE_BYTES
+from epnet.turns import Turns
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import ITransport
@@ -103,13 +109,38 @@ class PromptTransport(proxyForInterface(ITCPTransport, "original")):  # type: ig
         """The transport below goes away; whoever holds this gets to know by itself."""
 
 
+class Pace(Protocol):
+    """Where pieces wait for their turn.
+
+    readers: the queue.
+    """
+
+    readers: Turns
+
+    def seconds(self) -> float:
+        """The time, in s."""
+
+    def unreadSince(self, now: float) -> float:
+        """How long bytes that are read now may have waited: since this time, in s."""
+
+
 class PromptTLS(TLSMemoryBIOProtocol):
     """TLS that makes a record of each write at once, and reads a whole record at once.
 
     What arrives is nearly always one record, with one message or a few in it.  Then one read gives
     all there is.  Everything else goes the plain way: handshakes, pieces of records, several of
     them, and short ones, which may be alerts.
+
+    pace: where full pieces wait for their turn once the handshake is over; None to take them as
+        they come.
+    behindSince: while there has been more to read than was read, since when, in s; else None.
+        What is read now may have waited since then.
+    held: the piece that waits for its turn.
     """
+
+    pace: Pace | None = None
+    behindSince: float | None = None
+    held = b""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -118,12 +149,49 @@ class PromptTLS(TLSMemoryBIOProtocol):
 
     def makeConnection(self, transport: ITransport) -> None:
         """Send promptly where there is a socket."""
+        self._source: Any = transport
         if isinstance(transport, Connection):
             transport = PromptTransport(transport)
         super().makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:
-        """Take a piece of what the peer sends."""
+        """Take a piece of what the peer sends; a full one in its turn."""
+        if len(data) < PIECE_BYTES and not self.held:
+            self._take(data)
+            self.behindSince = None
+        elif self.pace is None or not self._shaken:
+            self._take(data)
+        else:
+            self._putOff(data, self.pace)
+
+    def _putOff(self, data: bytes, pace: Pace) -> None:
+        if self.behindSince is None:
+            self.behindSince = pace.unreadSince(pace.seconds())
+        self.held += data
+        self._source.pauseProducing()
+        pace.readers.queue(self)
+
+    def proceed(self) -> None:
+        """Take the piece that waits, and then read on."""
+        assert self.pace is not None
+        self.pace.readers.forget(self)
+        held, self.held = self.held, b""
+        self._source.resumeProducing()
+        self._take(held)
+
+    def giveUp(self) -> None:
+        """An error of ours came up in its turn."""
+        self.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """It is gone; what had arrived comes first."""
+        if self.held and self.pace is not None:
+            self.pace.readers.forget(self)
+            held, self.held = self.held, b""
+            self._take(held)
+        super().connectionLost(reason)
+
+    def _take(self, data: bytes) -> None:
         isOne = self._records.follow(data)
         if isOne and self._shaken:
             self._readOne(data)

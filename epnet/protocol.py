@@ -10,7 +10,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
 from math import inf
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import attrs
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
@@ -35,6 +35,7 @@ from epnet.lifecycle import (
     Received,
     Write,
 )
+from epnet.prompt import PromptTLS
 from epnet.session import Session
 from epnet.sockets import Acknowledgements, beneath, outgoingOf, sendPromptly
 from epnet.story import tellEnded, tellOpened
@@ -43,6 +44,9 @@ from epnet.wire import DemandParameters, Message, SessionParameters, SupplyParam
 if TYPE_CHECKING:
     from epnet.factory import EPFactory
     from epnet.identity import Peer
+
+UNHEARD_SECONDS: Final = 0.1
+"""How long a piece may wait for its turn where nothing else has been heard of the peer."""
 
 
 def _nothing() -> None:
@@ -78,6 +82,7 @@ class EPProtocol(Protocol):
         self._openedAt: float | None = None
         self._announced = False
         self._socket: object | None = None
+        self._reading: PromptTLS | None = None
         self._failure: Failure | None = None
         self._effects: deque[Effect] = deque()
         self._carrying = False
@@ -207,6 +212,9 @@ class EPProtocol(Protocol):
 
     def advance(self, now: float) -> None:
         """Look at the deadlines."""
+        reading = self._reading
+        if reading is not None and reading.held and now - self.session.heardAt >= UNHEARD_SECONDS:
+            reading.proceed()  # what has arrived is read before anybody is judged
         self._carryOut(self.session.advance(now))
         if self.session.transferring:
             outgoing = outgoingOf(self._socket)
@@ -229,6 +237,9 @@ class EPProtocol(Protocol):
         peer = self.transport.getPeer()
         self.address, self.origin = addressText(peer), originOf(peer)
         self.transport.registerProducer(self, True)
+        if isinstance(self.transport, PromptTLS):
+            self._reading = self.transport
+            self._reading.pace = self.factory.connections
         parameters = self.factory.node.parameters.replace(session=str(uuid.uuid4()))
         self.session = Session(
             parameters, self._authenticate, self._now(), self.factory.sessionSettings
@@ -243,6 +254,9 @@ class EPProtocol(Protocol):
         """Bytes from the peer."""
         now = self._now()
         unreadSince = self.factory.connections.unreadSince(now)
+        reading = self._reading
+        if reading is not None and reading.behindSince is not None:
+            unreadSince = min(unreadSince, reading.behindSince)
         self._carryOut(self.session.dataReceived(data, now, unreadSince))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -256,7 +270,7 @@ class EPProtocol(Protocol):
         # garbage takes longer than anything else.
         self._failure = None
         self.whenKnown = _nothing
-        self._socket = None
+        self._socket = self._reading = None
         del self.transport
 
     def pauseProducing(self) -> None:

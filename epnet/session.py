@@ -26,8 +26,9 @@ The conversation
 6. Leaving on purpose (S10): first the transfer drains, at most 3 s, then a Soft Disconnect with a
    reason goes out, then the connection is closed in order, by force after 2 s.  A peer that sends
    a Soft Disconnect is gone at once.
-7. More than 100 messages a second of one type, for 5 s on end, are refused (S8).  In a transfer,
-   data of ours that the peer's system has not acknowledged for 200 ms means lost, like silence.
+7. More than 100 messages a second of one type, for 5 s on end, are refused (S8), and so are 500
+   more than that within a second.  In a transfer, data of ours that the peer's system has not
+   acknowledged for 200 ms means lost, like silence.
 8. However it ends, the session says so exactly once, with one `Ending`; from then on it consents
    to nothing and sends nothing.
 
@@ -283,7 +284,10 @@ class Session:
 
     def _frameReceived(self, decoded: Decoded, now: float) -> None:
         assert decoded.frame is not None
-        self._rate.count(decoded.frame.typeId)
+        typeId = decoded.frame.typeId
+        if self._rate.count(typeId, now):
+            self._lifecycle.refused(f"too many messages at once of type 0x{typeId:08x}")
+            return
         if decoded.diagnostics:
             self._deviates(decoded.diagnostics)
         message = decoded.message

@@ -17,10 +17,11 @@ import attrs
 from twisted.internet.interfaces import ISystemHandle
 from twisted.internet.tcp import Connection
 
-_BUFFER_BYTES: Final = 2048
+PIECE_BYTES: Final = 2048
 """How much waits in our own buffer before publications pause, about five of them.
 
-Twisted reads in pieces of the same size: it must hold a frame or two, and never be 0.
+Twisted reads in pieces of the same size: it must hold a frame or two, and never be 0.  A full one
+says that there is more to be read.
 """
 _UNSENT_BYTES: Final = 1
 """How much the system holds unsent before it takes no more."""
@@ -28,6 +29,11 @@ _IN_FLIGHT_BYTES: Final = 8192
 """How much it holds in all: about ten publications under way, half a second of them.
 
 By default that is megabytes: many minutes of old messages for a peer that does not read.
+"""
+_UNREAD_BYTES: Final = 32768
+"""How much it holds that we have not read: a second of a peer that sends as fast as it may.
+
+By itself that is megabytes, too, and whoever sends more than we read would fill them.
 """
 _INFO: Final = struct.Struct("@24xI92xQ16xI")
 """Of Linux's `struct tcp_info`: tcpi_unacked, tcpi_bytes_acked and tcpi_notsent_bytes."""
@@ -76,9 +82,10 @@ def sendPromptly(transport: object) -> None:
     """Let data leave at once, and let next to nothing wait; whatever is no TCP stays as it is."""
     if isinstance(transport, Connection):
         transport.setTcpNoDelay(True)
-        transport.bufferSize = _BUFFER_BYTES
+        transport.bufferSize = PIECE_BYTES
         handle = transport.getHandle()
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _IN_FLIGHT_BYTES)
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _UNREAD_BYTES)
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
             handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
 

@@ -33,12 +33,14 @@ class Turns:
 
     clock: the one clock.
     most: how many jobs are done at most in a turn, however quick they are.
+    pause: how long nothing is done in between, in s: 0 to go on in the next turn.
     """
 
     log = Logger()
 
-    def __init__(self, clock: IReactorTime, most: int) -> None:
+    def __init__(self, clock: IReactorTime, most: int, pause: float = 0.0) -> None:
         self.most = most
+        self._pause = pause
         self._clock = clock
         self._queue: dict[Job, None] = {}
         self._next: IDelayedCall | None = None
@@ -58,7 +60,6 @@ class Turns:
         self._queue.pop(job, None)
 
     def _proceed(self) -> None:
-        self._next = None
         until = self._clock.seconds() + TURN_SECONDS
         for job in tuple(islice(self._queue, self.most)):
             if job not in self._queue:
@@ -71,5 +72,6 @@ class Turns:
                 job.giveUp()
             if self._clock.seconds() >= until:
                 break
-        if self._queue and self._next is None:
-            self._next = self._clock.callLater(0, self._proceed)
+        self._next = None
+        if self._queue:
+            self._next = self._clock.callLater(self._pause, self._proceed)

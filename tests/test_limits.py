@@ -92,7 +92,7 @@ class MessageRateTests(SynchronousTestCase):
         """Let a second pass with so many messages of each type."""
         for typeId, count in counts:
             for _ in range(count):
-                self.rate.count(typeId)
+                self.assertFalse(self.rate.count(typeId, self.now + lasting))
         self.now += lasting
         return self.rate.tooFast(self.now)
 
@@ -120,4 +120,4 @@ class MessageRateTests(SynchronousTestCase):
 
     def test_itIsJudgedOnceASecond(self) -> None:
         for _ in range(50):
-            self.assertIsNone(self.second((SUPPLY, 40), lasting=0.02))
+            self.assertIsNone(self.second((SUPPLY, 8), lasting=0.02))

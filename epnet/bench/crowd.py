@@ -35,6 +35,8 @@ ADDRESSES: Final = 16 if sys.platform == "linux" else 1
 """From how many addresses connections come: elsewhere loopback has one only."""
 PATIENCE: Final = 40.0
 """How long devices may take to connect, in s."""
+TOGETHER: Final = 8
+"""How many messages a device that floods sends in one piece."""
 STAMP: Final = 4503599627370497.5
 """Stands for the time in a message: a number that takes eight bytes, as the time does."""
 
@@ -72,6 +74,8 @@ OFFER: Final = Template(_SUPPLY)
 """What devices say: every field, and one of them differs each time."""
 FREE_OFFER: Final = Template(_SUPPLY.replace(current_limit=Bounds(0, STAMP), current=None))
 """What they say between which power flows: a router would take the time for a measured current."""
+NOISE: Final = Template(_SUPPLY.replace(current=None, voltage=STAMP))
+"""What devices say that flood: how old it is interests nobody."""
 _NO_OFFER: Final = Template(
     _SUPPLY.replace(power_limit=0, current_limit=Bounds(0, STAMP), current=0)
 )
@@ -200,17 +204,35 @@ class Crowd:
     def _sayNow(self, device: Device) -> bool:
         return device in self._devices and device.say(self._words.at(time.monotonic()))
 
-    def flood(self, seconds: float) -> dict[str, int]:
-        """Let every device send as fast as the server reads; answers as `run` does."""
-        began = time.monotonic()
-        done = {"sent": 0, "received": 0, "lost": 0}
-        before = len(self._devices)
-        while (now := time.monotonic()) - began < seconds:
+    def flood(self, port: int, first: int, count: int, seconds: float) -> dict[str, int]:
+        """Let so many devices send as fast as the server reads, and come back where it hangs up.
+
+        Answers how many frames were sent, and how often a device connected.
+        """
+        until = time.monotonic() + seconds
+        done = {"sent": 0, "connected": 0}
+        there: dict[int, Device] = {}
+        while time.monotonic() < until:
+            for number in range(first, first + count):
+                if there.get(number) not in self._devices:
+                    there[number] = self._dial(port, number, True)
+                    done["connected"] += 1
+            words = NOISE.at(time.monotonic()) * TOGETHER
             for device in tuple(self._devices):
-                done["sent"] += device.say(self._words.at(now))
-            done["received"] += self._hearAll()
-        done["lost"] = before - len(self._devices)
+                done["sent"] += TOGETHER * self._shout(device, words)
         return done
+
+    def _shout(self, device: Device, words: bytes) -> bool:
+        """Send where it is connected, and hear; whether it sent."""
+        try:
+            if device.took is None:
+                device.proceed()
+                return False
+            device.hear()
+            return device.say(words)
+        except OSError:
+            self._drop(device)
+            return False
 
     def hangUp(self) -> None:
         """Leave without a word."""

@@ -14,7 +14,6 @@ DEVICES: Final = 200
 """How many devices there are unless told otherwise; one in twenty floods."""
 QUIET_SECONDS: Final = 3.0
 FLOOD_SECONDS: Final = 3.0
-"""After five a router refuses whoever sends too fast."""
 DEAF_SECONDS: Final = 5.0
 PUBLISHED: Final = 500
 """How many messages a router has to send in that time, a hundred a second."""
@@ -39,8 +38,7 @@ def run(rounds: int, devices: int) -> Iterator[Row]:
 
 def _flooded(folder: Path, watch: Watch, first: int, count: int) -> P99:
     with Worker("Crowd", folder, ELSEWHERE) as flooders:
-        flooders.ask("connect", watch.port, first, count, 8, True)
-        flooders.tell("flood", FLOOD_SECONDS)
+        flooders.tell("flood", watch.port, first, count, FLOOD_SECONDS)
         p99 = watch.whileBusy(flooders)
         flooders.answer()
     return p99

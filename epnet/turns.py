@@ -61,7 +61,8 @@ class Turns:
 
     def _proceed(self) -> None:
         until = self._clock.seconds() + TURN_SECONDS
-        for job in tuple(islice(self._queue, self.most)):
+        jobs = tuple(islice(self._queue, self.most))
+        for job in jobs:
             if job not in self._queue:
                 continue  # one before it was the end of it
             del self._queue[job]
@@ -73,5 +74,5 @@ class Turns:
             if self._clock.seconds() >= until:
                 break
         self._next = None
-        if self._queue:
+        if self._queue or (jobs and self._pause):
             self._next = self._clock.callLater(self._pause, self._proceed)

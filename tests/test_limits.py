@@ -121,3 +121,27 @@ class MessageRateTests(SynchronousTestCase):
     def test_itIsJudgedOnceASecond(self) -> None:
         for _ in range(50):
             self.assertIsNone(self.second((SUPPLY, 8), lasting=0.02))
+
+    def many(self, count: int, typeId: int = SUPPLY) -> bool:
+        """So many at once; whether the last one was too many."""
+        for _ in range(count):
+            tooMany = self.rate.count(typeId, self.now)
+        return tooMany
+
+    def test_S8_whatIsTooMuchInFiveSecondsIsTooMuchAtOnce(self) -> None:
+        self.assertFalse(self.many(500))
+        self.assertTrue(self.many(1))
+
+    def test_S8_butNotOfWhomWeHaveNotReadForLong(self) -> None:
+        self.now = 3.0
+        self.assertFalse(self.many(800))
+        self.assertTrue(self.many(1))
+
+    def test_S8_manyDifferentTypesCountAsOne(self) -> None:
+        self.assertTrue(any(self.many(1, typeId) for typeId in range(1000)))
+
+    def test_S8_theUsualOnesStillCountForThemselves(self) -> None:
+        self.many(400, SUPPLY)
+        for typeId in range(1000, 1400):
+            self.assertFalse(self.many(1, typeId))
+        self.assertFalse(self.many(100, SUPPLY))

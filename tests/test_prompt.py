@@ -19,10 +19,11 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from epnet.prompt import PromptTLSFactory, PromptTransport, Records
-from epnet.sockets import sendPromptly
+from epnet.prompt import PromptTLS, PromptTLSFactory, PromptTransport, Records
+from epnet.sockets import PIECE_BYTES, sendPromptly
 from epnet.testing import issueTrusts
 from epnet.tls import Trust
+from epnet.turns import Turns
 from tests.test_sockets import Publisher
 from tests.tlscase import Recorder
 
@@ -166,12 +167,29 @@ class RecordsTests(SynchronousTestCase):
         self.assertTrue(records.follow(outer))
 
 
+class Pace:
+    """Where pieces wait for their turn, on a clock.
+
+    stalledSince: the reactor has not read anything since then; None where it has.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.readers = Turns(clock, most=100)
+        self.seconds = clock.seconds
+        self.stalledSince: float | None = None
+
+    def unreadSince(self, now: float) -> float:
+        return now if self.stalledSince is None else self.stalledSince
+
+
 class End:
     """One end of a TLS connection in memory; what it sends waits in its transport."""
 
     def __init__(self, factory: TLSMemoryBIOFactory, clock: Clock) -> None:
         self.clock = clock
         self.tls: TLSMemoryBIOProtocol = factory.buildProtocol(None)
+        if isinstance(self.tls, PromptTLS):
+            self.tls.pace = Pace(clock)
         self.recorder: Recorder = self.tls.wrappedProtocol
         self.transport = StringTransport()
         self.tls.makeConnection(self.transport)
@@ -273,3 +291,78 @@ class LikenessTests(SynchronousTestCase):
                 (TLSMemoryBIOFactory, PromptTLSFactory),
             ):
                 self.assertEqual(self.story(story, *factories), plain)
+
+
+class PaceTests(SynchronousTestCase):
+    """A peer that sends more than a piece at a time."""
+
+    def setUp(self) -> None:
+        trusts = issueTrusts(Path(self.mktemp()), "device", "router")
+        self.clock = Clock()
+        wrapped = Factory.forProtocol(Recorder)
+        self.device = End(trusts["device"].clientFactory(wrapped, clock=self.clock), self.clock)
+        self.router = End(trusts["router"].serverFactory(wrapped, clock=self.clock), self.clock)
+        for _ in range(3):
+            carry(self.device, self.router, [65536])
+            carry(self.router, self.device, [65536])
+        assert isinstance(self.router.tls, PromptTLS)
+        self.tls = self.router.tls
+        self.router.recorder.received = b""
+
+    def send(self, length: int) -> None:
+        """Let the device send so many bytes, all the same."""
+        self.device.tls.write(b"x" * length)
+        carry(self.device, self.router, [PIECE_BYTES])
+
+    def received(self) -> int:
+        return len(self.router.recorder.received)
+
+    def test_aShortPieceIsTakenAtOnce(self) -> None:
+        self.send(1000)
+        self.assertEqual(self.received(), 1000)
+        self.assertEqual(self.router.transport.producerState, "producing")
+        self.assertIsNone(self.tls.behindSince)
+
+    def test_aFullOneWaitsForItsTurnAndNothingMoreIsReadUntilThen(self) -> None:
+        self.send(PIECE_BYTES)
+        self.assertEqual(self.received(), 0)
+        self.assertEqual(self.router.transport.producerState, "paused")
+        self.clock.advance(0)
+        self.assertEqual(self.received(), PIECE_BYTES)
+        self.assertEqual(self.router.transport.producerState, "producing")
+
+    def test_whatComesAfterItComesAfterItAndIsAsOld(self) -> None:
+        self.clock.advance(5.0)
+        self.device.tls.write(b"x" * PIECE_BYTES)
+        self.device.tls.write(b"y" * 100)
+        seen: list[tuple[bytes, float | None]] = []
+        self.router.recorder.dataReceived = (  # type: ignore[method-assign]
+            lambda data: seen.append((data[:1], self.tls.behindSince))
+        )
+        pieces = self.device.take()
+        self.tls.dataReceived(pieces[:PIECE_BYTES])
+        self.clock.advance(0.1)
+        self.tls.dataReceived(pieces[PIECE_BYTES:])
+        self.assertEqual(seen, [(b"x", 5.0), (b"y", 5.0)])
+        self.assertIsNone(self.tls.behindSince)
+
+    def test_whatWaitedWhileWeStalledIsOlderThanItsReading(self) -> None:
+        assert isinstance(self.tls.pace, Pace)
+        self.clock.advance(5.0)
+        self.tls.pace.stalledSince = 2.0
+        self.send(PIECE_BYTES)
+        self.assertEqual(self.tls.behindSince, 2.0)
+
+    def test_itIsTakenBeforeTheEndOfTheConnection(self) -> None:
+        self.send(PIECE_BYTES)
+        self.tls.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.received(), PIECE_BYTES)
+        self.clock.advance(0)
+        self.assertEqual(self.received(), PIECE_BYTES)
+
+    def test_anErrorOfOursEndsItsConnection(self) -> None:
+        self.send(PIECE_BYTES)
+        self.patch(self.router.recorder, "dataReceived", lambda data: 1 / 0)
+        self.clock.advance(0)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertTrue(self.router.transport.disconnected)

@@ -19,10 +19,12 @@ from epnet.interfaces import IClient, ILink, IPeer, IServer, ITrust, Reading
 from epnet.lifecycle import Cause, Ending, Phase
 from epnet.limits import SessionSettings
 from epnet.node import DeviceNode, parametersOf
+from epnet.prompt import PromptTLS
 from epnet.sockets import Outgoing
 from epnet.testing import MemoryPair, issueTrusts
 from epnet.tls import Trust
-from epnet.wire import DemandParameters, Message, SupplyParameters
+from epnet.turns import Turns
+from epnet.wire import DemandParameters, Message, SupplyParameters, encode
 from tests.fakes import FakeDevice
 
 SUPPLY = SupplyParameters(voltage_limit=(200, 250), power_limit=5000)
@@ -234,6 +236,46 @@ class SlowReaderTests(ProtocolTestCase):
         self.assertEqual(asked, [])
         pair.client.resumeProducing()
         self.assertEqual(asked, [1])
+
+
+class HastyPeerTests(ProtocolTestCase):
+    """A peer that sends more than is read of it in one go."""
+
+    def test_S8_whatMayHaveWaitedIsNoConsent(self) -> None:
+        pair = self.pair()
+        pair.advance(1.0)
+        reading = pair.server.transport
+        assert isinstance(reading, PromptTLS)
+        reading.behindSince = self.clock.seconds() - 0.3
+        pair.client.publishNow()
+        pair.settle()
+        self.assertIsNone(pair.server.demand())
+        pair.client.publishNow()
+        pair.settle()
+        self.assertIsNotNone(pair.server.demand())
+
+    def test_S12_itsPiecesAreReadBeforeItIsJudged(self) -> None:
+        self.server.connections.readers = Turns(Clock(), most=1)  # its turn never comes
+        pair = self.pair()
+        pair.advance(1.0)
+        for _ in range(5):
+            pair.client.transport.write(encode(DEMAND) * 90)
+            pair.advance(0.1)
+        self.assertEqual(self.battery.shutDowns, [])
+        self.assertIs(pair.server.session.phase, Phase.OPEN)
+        self.assertGreater(self.server.connections.received[DemandParameters], 200)
+
+    def test_S8_itIsRefusedOnceThatIsTooMuch(self) -> None:
+        pair = self.pair()
+        pair.advance(1.0)
+        endings: list[Ending] = []
+        pair.server.sessionClosed = endings.append  # type: ignore[method-assign]
+        pair.client.transport.write(encode(DEMAND) * 1000)
+        pair.advance(0.1)
+        [ending] = endings
+        self.assertIs(ending.cause, Cause.REFUSED)
+        self.assertIn("too many messages at once of type 0xdcdcfeed", ending.reason)
+        self.assertLess(self.server.connections.received[DemandParameters], 600)
 
 
 class StallTests(ProtocolTestCase):

@@ -384,6 +384,13 @@ class MessageAttacks(RouterCase):
         self.assertRefused("too many messages a second of type")
         self.assertIn(b"too many messages", attacker.received)
 
+    def test_messageFloodAtFullSpeed(self) -> None:
+        attacker = self.dial(Presenting(self.issue("ev")), self.greeting("ev"))
+        attacker.say(encode(Ping()) * 100_000)
+        self.later(0.3)
+        self.assertRefused("too many messages at once of type")
+        self.assertIn(b"too many messages", attacker.received)
+
     def test_halfOpenConnection(self) -> None:
         self.dial(Presenting(self.issue("ev")), self.greeting("ev"))
         self.assertEqual(len(list(self.router.connections)), 2)

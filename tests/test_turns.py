@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.turns import TURN_SECONDS, Turns
@@ -85,3 +86,16 @@ class TurnsTests(SynchronousTestCase):
         self.reactor.turn()
         self.assertEqual(self.done, ["a", "a given up", "b"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_nothingIsDoneInAPauseHoweverLittleThereIsToDo(self) -> None:
+        clock = Clock()
+        self.turns = Turns(clock, most=3, pause=1.0)
+        self.queue("a")
+        clock.advance(0)
+        self.queue("b")
+        clock.advance(0.9)
+        self.assertEqual(self.done, ["a"])
+        clock.advance(0.1)
+        self.assertEqual(self.done, ["a", "b"])
+        clock.advance(1.0)
+        self.assertEqual(clock.getDelayedCalls(), [])

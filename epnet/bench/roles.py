@@ -111,6 +111,7 @@ class _Listener:
     def __init__(self, clock: Any) -> None:
         self.ages: list[float] = []
         self.waits: list[float] = []
+        self.noise = 0
         self._clock = clock
         self._waits = Waits(clock)
 
@@ -120,8 +121,9 @@ class _Listener:
     def messageReceived(self, link: ILink, message: Message) -> None:
         """Note how old it is: all processes of a machine share the monotonic clock."""
         assert isinstance(message, SupplyParameters)
-        if message.current is None:
-            return  # of one that floods
+        if message.current is None:  # of one that floods
+            self.noise += 1
+            return
         self.ages.append(self._clock.seconds() - message.current)
         self.waits.append(self._waits.since(message.current))
 
@@ -154,6 +156,10 @@ class Listening(_EPServer):
         ages, self.node.ages = self.node.ages, []
         waits, self.node.waits = self.node.waits, []
         return [quantile(each, 0.99) * 1000 for each in (ages, waits)]
+
+    def noise(self) -> int:
+        """How many messages have been taken of those that flood."""
+        return self.node.noise
 
 
 class Eager(Listening):

@@ -20,16 +20,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 
+from epnet.config.keptfile import InThread, KeptFile
 from epnet.config.keys import ROOT
 from epnet.config.model import Configuration
 from epnet.config.reader import ConfigurationError, Found, parseConfiguration, readBytes
 from epnet.config.tables import Table
 from epnet.errors import UsageError
-from epnet.state import Watch, makePrivateDirectory, replaceFile, statusOf
+from epnet.state import Watch, statusOf
 
 POLL_SECONDS: Final = 2.0
 
@@ -47,11 +50,19 @@ class ConfigurationKeeper(Service):
     told: is given what is wrong with the file, a line each, whenever that has changed.
     configuration: what is in force.
     problems: what is wrong with the file, so that it is not in force; empty if it is.
+    inThread: runs what waits for the disk elsewhere.
     """
 
     log = Logger()
 
-    def __init__(self, file: Path, role: str, stateDir: Path, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        file: Path,
+        role: str,
+        stateDir: Path,
+        clock: IReactorTime,
+        inThread: InThread = deferToThread,
+    ) -> None:
         """Read the file, or the last good one.
 
         Raises `ConfigurationError` if neither can be used.
@@ -61,7 +72,8 @@ class ConfigurationKeeper(Service):
         self.problems: tuple[str, ...] = ()
         self._file = file.absolute()
         self._role = role
-        self._lastGood = lastGoodPath(stateDir, self._file, role)
+        kept = lastGoodPath(stateDir, self._file, role)
+        self._lastGood = KeptFile(kept, self._notKept, inThread)
         self._watch = Watch(lambda: statusOf(self._file))
         self._poll = LoopingCall(self._look)
         self._poll.clock = clock
@@ -85,14 +97,15 @@ class ConfigurationKeeper(Service):
         if self.problems:
             self._complain("so the LAST GOOD CONFIGURATION, kept in {kept}, is in force")
         else:
-            self._keep()
+            self._lastGood.keep(self._content)
         self._warn()
         self._poll.start(POLL_SECONDS, now=False)
 
-    def stopService(self) -> None:
-        """Watch no more."""
+    def stopService(self) -> Deferred[None]:
+        """Watch no more, and wait until the last good configuration is in its file."""
         super().stopService()
         self._poll.stop()
+        return self._lastGood.finished
 
     def reload(self) -> None:
         """Read the file anew, now."""
@@ -107,7 +120,7 @@ class ConfigurationKeeper(Service):
         else:
             self.problems = ()
             self._content, self._found = content, found
-            self._keep()
+            self._lastGood.keep(content)
             self.log.info("the configuration {file} was read anew", file=self._file)
             self._warn()
         self.told(self.problems)
@@ -127,21 +140,15 @@ class ConfigurationKeeper(Service):
     def _oldOne(self, error: ConfigurationError) -> tuple[bytes, Found]:
         """The last good configuration; raises the error where there is none."""
         try:
-            content = readBytes(self._lastGood)
+            content = readBytes(self._lastGood.path)
             return content, self._parsed(content)
         except ConfigurationError:
             raise error from None
 
-    def _keep(self) -> None:
-        """Keep what is in force for a start with a broken file."""
-        try:
-            for folder in (self._lastGood.parent.parent, self._lastGood.parent):
-                makePrivateDirectory(folder)
-            replaceFile(self._lastGood, self._content, 0o600)
-        except UsageError as error:
-            self.log.error(
-                "cannot keep the configuration for a start with a broken file: {error}", error=error
-            )
+    def _notKept(self, error: Exception) -> None:
+        self.log.error(
+            "cannot keep the configuration for a start with a broken file: {error}", error=error
+        )
 
     # What the log says
 
@@ -149,7 +156,7 @@ class ConfigurationKeeper(Service):
         self.log.critical(
             "THE CONFIGURATION {file} CANNOT BE USED, " + consequence,
             file=self._file,
-            kept=self._lastGood,
+            kept=self._lastGood.path,
         )
         for problem in self.problems:
             self.log.critical("{problem}", problem=problem)

@@ -2,7 +2,7 @@
 
 A policy source (`epnet.interfaces.IPolicySource`) is asked whenever it says that something has
 changed, and whenever the configuration file has.  What it answers is checked as the file is, put in
-force as a whole, and stored in the state directory: it is valid until the source answers something
+force as a whole, and kept in the state directory: it is valid until the source answers something
 else, also after a restart, and while the source has nothing to say.
 """
 
@@ -15,11 +15,14 @@ from typing import Any
 
 import attrs
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.plugin import getPlugins
 
 from epnet.config.checks import contradictions
+from epnet.config.keptfile import InThread, KeptFile
 from epnet.config.keys import PLACES
 from epnet.config.kinds import Reading, Spot, nearest, pathText
 from epnet.config.model import ROUTER, Policing
@@ -27,7 +30,6 @@ from epnet.config.policykeys import POLICY
 from epnet.errors import UsageError
 from epnet.interfaces import IPolicySource
 from epnet.router.policy import Policies
-from epnet.state import makePrivateDirectory, replaceFile
 
 Replace = Callable[[Policies], None]
 
@@ -55,16 +57,22 @@ class PolicyKeeper(Service):
     replace: puts policies in force; `epnet.router.router.Router.setPolicies`.
     file: where the last ones are stored.
     clock: the one clock, for the source.
+    inThread: runs what waits for the disk elsewhere.
     """
 
     log = Logger()
 
     def __init__(
-        self, source: IPolicySource, replace: Replace, file: Path, clock: IReactorTime
+        self,
+        source: IPolicySource,
+        replace: Replace,
+        file: Path,
+        clock: IReactorTime,
+        inThread: InThread = deferToThread,
     ) -> None:
         self._source = source
         self._replace = replace
-        self._file = file
+        self._file = KeptFile(file, self._notKept, inThread)
         self._clock = clock
         self._configured = Policies()
         self._inForce: Policies | None = None
@@ -81,10 +89,11 @@ class PolicyKeeper(Service):
         super().startService()
         self._source.start(self._clock, self.refresh)
 
-    def stopService(self) -> None:
-        """Let the source end."""
+    def stopService(self) -> Deferred[None]:
+        """Let the source end, and wait until its last answer is in its file."""
         super().stopService()
         self._source.stop()
+        return self._file.finished
 
     def refresh(self) -> None:
         """Ask the source; a mistake of its changes nothing, and is in the log."""
@@ -93,7 +102,6 @@ class PolicyKeeper(Service):
             if policies is None or policies == self._inForce:
                 return
             checkPolicies(policies)
-            self._store(policies)
         except Exception as error:
             self.log.failure(
                 "CANNOT TAKE THE POLICIES of {name}, so the last ones stay in force: {error}",
@@ -102,24 +110,26 @@ class PolicyKeeper(Service):
             )
             return
         self._put(policies)
+        self._file.keep(json.dumps(policyTables(policies), indent=1).encode())
         self.log.info("policies of {name} are in force", name=self._source.name)
 
     def _put(self, policies: Policies) -> None:
         self._inForce = policies
         self._replace(policies)
 
-    def _store(self, policies: Policies) -> None:
-        makePrivateDirectory(self._file.parent)
-        replaceFile(self._file, json.dumps(policyTables(policies), indent=1).encode(), 0o600)
+    def _notKept(self, error: Exception) -> None:
+        self.log.error("cannot keep the policies for the next start: {error}", error=error)
 
     def _stored(self) -> Policies | None:
         """Those of the last time, if they can still be read."""
         try:
-            return readTables(json.loads(self._file.read_bytes()))
+            return readTables(json.loads(self._file.path.read_bytes()))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:
-            self.log.error("cannot read the policies kept in {file}: {e}", file=self._file, e=error)
+            self.log.error(
+                "cannot read the policies kept in {file}: {e}", file=self._file.path, e=error
+            )
             return None
 
 

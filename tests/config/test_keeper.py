@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
@@ -33,7 +34,7 @@ class KeeperTestCase(SynchronousTestCase):
         self.file.write_text(text)
 
     def start(self, role: str = ROUTER) -> ConfigurationKeeper:
-        keeper = ConfigurationKeeper(self.file, role, self.state, self.clock)
+        keeper = ConfigurationKeeper(self.file, role, self.state, self.clock, maybeDeferred)
         keeper.apply = self.apply
         keeper.told = lambda problems: self.told.append(len(problems))
         with capturedLogs() as self.events:
@@ -180,7 +181,7 @@ class RestartTests(KeeperTestCase):
     def test_oneThatNeverRanIsNotKept(self) -> None:
         """Reading is not enough: the program may still have refused to start."""
         self.write(GOOD)
-        ConfigurationKeeper(self.file, ROUTER, self.state, self.clock)
+        ConfigurationKeeper(self.file, ROUTER, self.state, self.clock, maybeDeferred)
         self.write(BROKEN)
         self.assertRaises(ConfigurationError, self.start)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
@@ -66,7 +67,9 @@ class KeeperTests(SynchronousTestCase):
     def restart(self) -> None:
         self.cloud = Cloud()
         self.inForce: list[Policies] = []
-        self.keeper = PolicyKeeper(self.cloud, self.inForce.append, self.file, Clock())
+        self.keeper = PolicyKeeper(
+            self.cloud, self.inForce.append, self.file, Clock(), maybeDeferred
+        )
         self.keeper.configured(FILE)
         self.keeper.startService()
 
@@ -91,6 +94,13 @@ class KeeperTests(SynchronousTestCase):
         self.restart()
         self.assertEqual(self.inForce, [SECOND])
         self.assertEqual(self.file.stat().st_mode & 0o777, 0o600)
+
+    def test_whatCannotBeKeptIsInForceAndToldOf(self) -> None:
+        self.file.parent.write_text("in the way")
+        with capturedLogs() as events:
+            self.cloud.says(FIRST)
+        self.assertIn("cannot keep the policies", formatEvent(events[0]))
+        self.assertEqual(self.inForce, [FILE, FIRST])
 
     def test_mistakesOfTheSourceChangeNothing(self) -> None:
         circle = Policies(groups=(Group("a", 1, ["b"]), Group("b", 1, ["a"])))

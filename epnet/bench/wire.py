@@ -32,7 +32,6 @@ from epnet.wire.codec import plainPayload
 
 CALLS: Final = 1000
 """How many messages of each type a round takes."""
-
 T = TypeVar("T")
 
 MESSAGES: Final = (
@@ -130,44 +129,46 @@ def _bothWays(
     for _ in range(5):
         for frame in _Sample(message, vary, random).frames:
             reader.feed(frame)
-
-    def measure() -> dict[str, float]:
-        sample = _Sample(message, vary, random)
-        return {
-            "cbor2.loads": _each(cbor2.loads, sample.payloads),
-            "decode": _each(reader.feed, sample.frames),
-            "cbor2.dumps": _each(cbor2.dumps, sample.items),
-            "encode": _each(encode, sample.fresh),
-        }
-
-    [taken] = inTurn(rounds, measure)
-    name = type(message).__name__
-    for way, plain in (("decode", "cbor2.loads"), ("encode", "cbor2.dumps")):
-        yield _row(f"{name}, {way}{what}", taken, way, plain, wanted)
+    sample = partial(_Sample, message, vary, random)
+    yield from _againstCBOR(sample, reader.feed, encode, rounds, what, wanted)
 
 
 def _plainly(message: Message, measured: Sequence[str], rounds: int) -> Iterator[Row]:
     """By the plain paths, which say what the fast ones have to find."""
-    random, frames = Random(1), FrameReader()
+    frames = FrameReader()
 
     def decode(data: bytes) -> None:
         for found in frames.feed(data):
             assert isinstance(found, Frame)
             decodeFrame(found)
 
+    sample = partial(_Sample, message, partial(_tenths, measured), Random(1))
+    yield from _againstCBOR(sample, decode, plainPayload, rounds, ", plain path", None)
+
+
+def _againstCBOR(
+    take: Callable[[], _Sample],
+    decode: Callable[[bytes], object],
+    encode: Callable[[Message], object],
+    rounds: int,
+    what: str,
+    wanted: float | None,
+) -> Iterator[Row]:
+    """Both ways of a message, each in turn with what cbor2 takes for the same payloads."""
+    name = type(take().fresh[0]).__name__
+
     def measure() -> dict[str, float]:
-        sample = _Sample(message, partial(_tenths, measured), random)
+        sample = take()
         return {
             "cbor2.loads": _each(cbor2.loads, sample.payloads),
             "decode": _each(decode, sample.frames),
             "cbor2.dumps": _each(cbor2.dumps, sample.items),
-            "encode": _each(plainPayload, sample.fresh),
+            "encode": _each(encode, sample.fresh),
         }
 
     [taken] = inTurn(rounds, measure)
-    name = type(message).__name__
     for way, plain in (("decode", "cbor2.loads"), ("encode", "cbor2.dumps")):
-        yield _row(f"{name}, {way}, plain path", taken, way, plain, None)
+        yield _row(f"{name}, {way}{what}", taken, way, plain, wanted)
 
 
 def _again(message: Message, measured: Sequence[str], rounds: int) -> Iterator[Row]:
@@ -176,6 +177,7 @@ def _again(message: Message, measured: Sequence[str], rounds: int) -> Iterator[R
 
     def measure() -> dict[str, float]:
         sample = _Sample(message, partial(_tenths, measured), random)
+        reader.feed(sample.frames[0])  # the one that the others are the same as
         same = [bytes(bytearray(sample.frames[0])) for _ in range(CALLS)]  # not the same object
         return {
             "cbor2.loads": _each(cbor2.loads, sample.payloads),

@@ -25,15 +25,13 @@ from types import FrameType
 from typing import ClassVar
 
 from twisted.internet import reactor
-from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from epnet.interfaces import IDevice, Limits, Reading
+from epnet.interfaces import Limits
 from epnet.lifecycle import Ending
 from epnet.protocol import EPProtocol
 from epnet.router.converter import SimulatedConverter
-from epnet.wire import DemandParameters
+from tests.drawing import Drawing
 from tests.faults.lateness import watchLateness
 
 JOURNAL = "EPNET_JOURNAL"
@@ -47,33 +45,15 @@ def note(what: str, **more: object) -> None:
     os.write(_file, line.encode())
 
 
-@implementer(IDevice)
-class Witness:
+class Witness(Drawing):
     """Draws 1 kW whenever it may, and notes when that begins, ends and is shut down."""
 
-    type, version, name, rating_w = "witness", "1.0", "A witness", 1000.0
-
-    def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
-        self._limits = Limits(0.0, 0.0, 0.0)
-
-    def supply(self) -> None:
-        return None
-
-    def demand(self) -> DemandParameters:
-        return DemandParameters(voltage=230, power_limit=self.rating_w)
-
-    def storage(self) -> None:
-        return None
-
-    def reading(self) -> Reading:
-        fresh = self._clock.seconds() < self._limits.expires
-        return Reading(230.0, self._limits.draw_w if fresh else 0.0, 0.0)
+    type, name = "witness", "A witness"
 
     def setLimits(self, limits: Limits) -> None:
         if (limits.draw_w > 0.0) is not (self._limits.draw_w > 0.0):
             note("power", draw_w=limits.draw_w)
-        self._limits = limits
+        super().setLimits(limits)
 
     def shutDown(self, reason: str) -> None:
         note("shut down")

@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IReactorTime
-from zope.interface import implementer
-
-from epnet.interfaces import IDevice, Limits, Reading
-from epnet.wire import DemandParameters
+from epnet.interfaces import Limits
+from tests.drawing import Drawing
 
 
-@implementer(IDevice)
-class Telling:
-    """Draws up to 3 kW, and stores nothing."""
+class Telling(Drawing):
+    """Draws up to 3 kW."""
 
-    type, version, name, rating_w = "telling", "1.0", "A telling device", 3000.0
-
-    def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
-        self._limits = Limits(0.0, 0.0, 0.0)
-
-    def supply(self) -> None:
-        return None
-
-    def demand(self) -> DemandParameters:
-        return DemandParameters(voltage=230, voltage_limit=250, power_limit=self.rating_w)
-
-    def storage(self) -> None:
-        return None
-
-    def reading(self) -> Reading:
-        fresh = self._clock.seconds() < self._limits.expires
-        return Reading(230.0, self._limits.draw_w if fresh else 0.0, 0.0)
+    type, name, rating_w = "telling", "A telling device", 3000.0
 
     def setLimits(self, limits: Limits) -> None:
         if round(limits.draw_w) != round(self._limits.draw_w):
             print(f"MAY DRAW {limits.draw_w:.0f} W", flush=True)
-        self._limits = limits
+        super().setLimits(limits)
 
     def shutDown(self, reason: str) -> None:
         print(f"SHUT DOWN: {reason}", flush=True)
-        self._limits = Limits(0.0, 0.0, 0.0)
+        super().shutDown(reason)

@@ -16,6 +16,7 @@ BENCHMARKS: Final = {
     "session": "Server time for a message in and one out, against Twisted's TLS alone.",
     "router": "How soon grants follow demands in a whole router.",
     "observers": "How late messages and grants are in a router that is watched, against alone.",
+    "start": "How soon a router listens, against Twisted's reactor alone.",
     "memory": "Memory of a session, against a connection of Twisted's TLS alone.",
     "handshake": "Age of messages during a storm of handshakes, against quiet.",
     "pressure": "Devices that flood beside quiet ones; devices that do not read.",

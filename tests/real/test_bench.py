@@ -17,6 +17,7 @@ from epnet.bench import (
     program,
     router,
     session,
+    start,
     strangers,
     watch,
 )
@@ -85,6 +86,11 @@ class BenchmarkTests(SynchronousTestCase):
         self.assertIn("the program given", rows[1].what)
         for row in rows:
             self.assertGreater(row.value, 0, row.what)
+
+    def test_start(self) -> None:
+        self.assertMeasured(list(start.run(1)), 1)
+        error = self.assertRaises(WorkerFailed, start._took, "print('no such plugin')")
+        self.assertIn("no such plugin", str(error))
 
     def test_memory(self) -> None:
         self.assertMeasured(list(memory.run(1, 20)), 1)

@@ -14,6 +14,10 @@ it is one device; to those behind it, it is their upstream:
    When the upstream is lost, leaves, or allows nothing, all transfers behind it end in the same
    turn, as its own does.
 5. Isolation blocks a port behind it as it would at a router.  Blocked upstream, all is blocked.
+6. What it offers says what all of it is made of, and what it costs where all has a price in one
+   currency: by the power that flows, or that is offered where none does.  Those behind it get to
+   know the mix and the prices of the upstream.  What is stored behind it is not added to what the
+   device itself stores: the upstream would take all that is asked for as a wish to store.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ from epnet.identity import Peer
 from epnet.interfaces import IDevice, ILink, Limits, Reading
 from epnet.lifecycle import Ending
 from epnet.node import DeviceNode
+from epnet.passage import mixOf, pricesOf
 from epnet.router.plainport import PlainPort
 from epnet.router.settings import Tier
 from epnet.wire import (
@@ -93,8 +98,7 @@ class MiddleDevice:
         own_w = 0.0 if own is None else offeredPower(own)
         power_w = min(self.rating_w, own_w + behind_w)
         reading = self.reading()
-        # What else the device says (mix, forecast) is true of its own power alone.
-        base = own if own is not None and not behind_w else SupplyParameters()
+        base = own if own is not None and not behind_w else self._madeOf(own)
         return base.replace(
             voltage_limit=own and own.voltage_limit,
             voltage=reading.voltage_v,
@@ -103,6 +107,17 @@ class MiddleDevice:
             current=_current(reading.supply_w, reading.voltage_v),
             isolation=own and own.isolation,
         )
+
+    def _madeOf(self, own: SupplyParameters | None) -> SupplyParameters:
+        """What the power of all of them is made of, and costs."""
+        said = [(port, port.link and port.link.supply()) for port in self.ports.values()]
+        flows = [(port.measured().import_w, supply) for port, supply in said if supply]
+        offered = [(port.importBound(), supply) for port, supply in said if supply]
+        if own is not None:
+            flows.append((self.own.reading().supply_w, own))
+            offered.append((offeredPower(own), own))
+        parts = flows if any(power_w > 0.0 for power_w, _ in flows) else offered
+        return SupplyParameters(power_mix=mixOf(parts), energy_prices=pricesOf(parts))
 
     def demand(self) -> DemandParameters | None:
         """What it and those behind it would draw; None where none of them ever does."""
@@ -249,7 +264,11 @@ class MiddleNode(DeviceNode):
     def publications(self, link: ILink) -> Iterable[Message]:
         """Upstream all offers and needs together; behind, each one's grant and request."""
         port = self._portOf(link)
-        return super().publications(link) if port is None else port.messages(self._clock.seconds())
+        if port is None:
+            return super().publications(link)
+        upstream = self.holder.supply() if self.holder is not None else None
+        messages = port.messages(self._clock.seconds())
+        return [_comingFrom(upstream, message) for message in messages]
 
     def advance(self, now: float) -> None:
         """Share what is allowed now."""
@@ -305,6 +324,13 @@ def shares(parts: Sequence[_Part], room_w: float) -> list[float]:
         min(target, held_w + rise * min(1.0, free))
         for target, held_w, rise in zip(targets, held, rises, strict=True)
     ]
+
+
+def _comingFrom(upstream: SupplyParameters | None, message: Message) -> Message:
+    """A message to one behind; a grant says what the upstream says of its power."""
+    if upstream is None or not isinstance(message, SupplyParameters):
+        return message
+    return message.replace(power_mix=upstream.power_mix, energy_prices=upstream.energy_prices)
 
 
 def _current(power_w: float, voltage_v: float) -> float | None:

@@ -40,7 +40,7 @@ FLOORS: list[set[str]] = [
         "node",
         "sockets",
     },
-    {"devices", "router", "observe", "config", "middle"},
+    {"devices", "router", "observe", "config", "middle", "passage"},
     {"bench", "cli", "tap", "demo", "dissector", "testing"},
 ]
 """What stands on which floor, the lowest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from itertools import combinations
 
 from hypothesis import given
@@ -23,6 +24,7 @@ from epnet.wire import (
     Isolation,
     IsolationState,
     Message,
+    Price,
     Source,
     StorageParameters,
     SupplyParameters,
@@ -43,6 +45,10 @@ def wish(power_w: float) -> DemandParameters:
 
 def offer(power_w: float) -> SupplyParameters:
     return SupplyParameters(voltage_limit=(207, 253), power_limit=power_w, voltage=230)
+
+
+def price(hour: int, amount: float, currency: str = "EUR") -> Price:
+    return Price(datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=hour), amount, currency)
 
 
 def limitOf(message: Message | None) -> float:
@@ -127,14 +133,60 @@ class UpstreamTests(MiddleTestCase):
         supply = self.router.ask()[SupplyParameters]
         self.assertEqual(limitOf(supply), 3500)
 
-    def test_whatItSaysOfItsOwnPowerItDoesNotSayOfOthers(self) -> None:
+    def test_whatItOffersIsMixedOfWhatAllOffer(self) -> None:
         self.own.offers = offer(1000).replace(power_mix={Source.WIND: 100})
-        own = self.router.ask()[SupplyParameters]
-        self.connect("sun", "solar").hear(offer(2500))
-        together = self.router.ask()[SupplyParameters]
-        assert isinstance(own, SupplyParameters) and isinstance(together, SupplyParameters)
-        self.assertIsNotNone(own.power_mix)
-        self.assertIsNone(together.power_mix)
+        self.assertEqual(self.offered().power_mix, {Source.WIND: 100})
+        sun = self.connect("sun", "solar")
+        sun.hear(offer(3000))
+        self.assertEqual(self.offered().power_mix, {Source.WIND: 25, Source.UNKNOWN: 75})
+        sun.hear(offer(3000).replace(power_mix={Source.LOCAL_SOLAR: 100}))
+        self.assertEqual(self.offered().power_mix, {Source.WIND: 25, Source.LOCAL_SOLAR: 75})
+
+    def test_whatFlowsCountsBeforeWhatIsOffered(self) -> None:
+        self.own.offers = offer(1000).replace(power_mix={Source.WIND: 100})
+        sun = self.connect("sun", "solar")
+        sun.hear(offer(3000).replace(power_mix={Source.LOCAL_SOLAR: 100}))
+        self.converters["sun"].import_w = 500
+        self.assertEqual(self.offered().power_mix, {Source.LOCAL_SOLAR: 100})
+
+    def test_itCostsWhatAllOfItCosts(self) -> None:
+        self.own.offers = offer(1000).replace(energy_prices=[price(0, 0.40)])
+        sun = self.connect("sun", "solar")
+        sun.hear(offer(3000))
+        self.assertIsNone(self.offered().energy_prices)
+        sun.hear(offer(3000).replace(energy_prices=[price(1, 0.04), price(3, 0.08)]))
+        self.assertEqual(self.offered().energy_prices, (price(1, 0.13), price(3, 0.16)))
+        sun.hear(offer(3000).replace(energy_prices=[price(1, 0.04, "SEK")]))
+        self.assertIsNone(self.offered().energy_prices)
+
+    def test_aForecastThatNoMessageHoldsIsNotTold(self) -> None:
+        long = [price(hour, 0.1) for hour in range(501)]
+        self.own.offers = offer(1000).replace(energy_prices=long[:2])
+        sun = self.connect("sun", "solar")
+        sun.hear(offer(3000).replace(energy_prices=long[:500]))
+        prices = self.offered().energy_prices
+        assert prices is not None
+        self.assertEqual(len(prices), 500)
+        sun.hear(offer(3000).replace(energy_prices=long))
+        self.assertIsNone(self.offered().energy_prices)
+
+    def test_thoseBehindGetToKnowWhatTheUpstreamSays(self) -> None:
+        self.load.hear(wish(3000))
+        prices = (price(0, 0.25),)
+        said = offer(1000).replace(power_mix={Source.WIND: 100}, energy_prices=prices)
+        self.router.hear(said)
+        grant = self.load.ask()[SupplyParameters]
+        assert isinstance(grant, SupplyParameters)
+        self.assertEqual((grant.power_mix, grant.energy_prices), ({Source.WIND: 100}, prices))
+        self.clock.advance(0.2)
+        grant = self.load.ask()[SupplyParameters]
+        assert isinstance(grant, SupplyParameters)
+        self.assertEqual((grant.power_mix, grant.energy_prices), (None, None))
+
+    def offered(self) -> SupplyParameters:
+        message = self.router.ask()[SupplyParameters]
+        assert isinstance(message, SupplyParameters)
+        return message
 
     def test_itReadsWhatPassesThroughIt(self) -> None:
         self.exchange(5000)

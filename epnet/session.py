@@ -269,7 +269,7 @@ class Session:
         """The peer's system has not acknowledged data of ours that went out then (S8)."""
         if self._it.transferring and now - since >= self.settings.loss:
             waited = (now - since) * 1000
-            self._lifecycle.lost(f"our data unacknowledged for {waited:.0f} ms in a transfer")
+            self._lifecycle.lost(f"our data unacknowledged for {waited:.0f} ms")
         return self._effects(now)
 
     def advance(self, now: float) -> list[Effect]:
@@ -359,7 +359,7 @@ class Session:
         if self._it.phase is Phase.GREETING:
             self._lifecycle.lost("its first bytes start no EP frame")
         elif self._it.transferring:
-            self._lifecycle.lost("broken framing in a transfer")
+            self._lifecycle.lost("broken framing")
         elif self._reader.lost:
             self._lifecycle.lost("no EP frame in all that it sends")
 
@@ -377,8 +377,7 @@ class Session:
         settings = self.settings
         patience = settings.loss if self._it.transferring else settings.idleLoss
         if now - self._heardAt >= patience:
-            where = " in a transfer" if self._it.transferring else ""
-            self._lifecycle.lost(f"silent for {(now - self._heardAt) * 1000:.0f} ms{where}")
+            self._lifecycle.lost(f"silent for {(now - self._heardAt) * 1000:.0f} ms")
         typeId = self._rate.tooFast(now)
         if typeId is not None:
             self._lifecycle.refused(f"too many messages a second of type 0x{typeId:08x}")

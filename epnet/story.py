@@ -5,7 +5,7 @@ The life of a session is two lines, found by its address::
     router: session with car (vehicle) at 192.0.2.7:47148 open; certificate
         sha256:22c79b215b82cefa… until 2028-12-15
     router: session with car at 192.0.2.7:47148 over after 3:12:05 in a transfer, lost: silent for
-        204 ms in a transfer
+        204 ms
 
 A connection that never came so far is one line, with the certificate that was refused, if any::
 

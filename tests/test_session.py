@@ -272,7 +272,7 @@ class LinkTests(SessionTestCase):
         self.wait(0.18)
         self.assertEqual(self.endings(), [])
         self.wait(0.04)
-        self.assertTrue(self.assertEnded(Cause.LOST, "in a transfer").inTransfer)
+        self.assertTrue(self.assertEnded(Cause.LOST, "silent for 2").inTransfer)
 
     def test_S5_aPingKeepsTheLinkButNotTheConsent(self) -> None:
         self.open()
@@ -353,7 +353,7 @@ class AcknowledgementTests(SessionTestCase):
         self.now += 0.002
         effects = self.take(self.session.unacknowledged(since, self.now))
         self.assertEqual(effects[-1], Hangup(orderly=False))
-        self.assertEnded(Cause.LOST, "our data unacknowledged for 201 ms in a transfer")
+        self.assertEnded(Cause.LOST, "our data unacknowledged for 201 ms")
 
     def test_S8_outsideTransfersItMayTakeLonger(self) -> None:
         self.assertEqual(self.session.unacknowledged(self.now - 2.0, self.now), [])

@@ -178,7 +178,8 @@ class TrustKeeper(Service):
             protocol.factory.authenticate(peer.parameters, protocol)
         except PeerError as error:
             self.log.warn(
-                "session with {identity} at {address}: no longer trusted: {reason}",
+                "{us}: session with {identity} at {address} no longer trusted: {reason}",
+                us=self._connections.node.parameters.identity,
                 identity=peer.identity,
                 address=protocol.address,
                 reason=str(error),

@@ -82,6 +82,36 @@ class BenchTests(SynchronousTestCase):
         self.assertEqual(found["machine"]["epnet"], version("epnet"))
         self.assertGreaterEqual(found["machine"]["cores"], 1)
 
+    def compared(self, *ratios: float, against: str = "y") -> Result:
+        files = []
+        for ratio in ratios:
+            row = Row("x", "ms", [0.9 * ratio, ratio, 1.1 * ratio], against, [1, 1, 1])
+            files.append(Path(self.mktemp()))
+            files[-1].write_text(json.dumps({"benchmark": "b", "rows": [row.form()]}) + "\n")
+        return run("bench", "--compare", *map(str, files))
+
+    def test_twoRunsMayDifferByTheirNoise(self) -> None:
+        for second, status, told in ((1.19, 0, ""), (1.21, 1, " (beyond)")):
+            result = self.compared(1.0, second)
+            self.assertEqual(result.status, status, result.text)
+            apart = f"{second - 1:.0%}"
+            self.assertIn(f"b: x, against y      1    {second}    {apart}", result.text)
+            self.assertTrue(result.text.endswith(f"± 20%{told}\n"), result.text)
+
+    def test_whatIsNoRunIsNotCompared(self) -> None:
+        for text in ("", "{}", "no", '{"benchmark": "b", "rows": [1]}'):
+            file = Path(self.mktemp())
+            file.write_text(text)
+            status = run("bench", "--compare", str(file), "/nowhere").status
+            self.assertEqual(status, 2)
+        first = Path(self.mktemp())
+        first.write_text("")
+        second = Path(self.mktemp())
+        second.write_text(json.dumps({"benchmark": "b", "rows": [Row("x", "s", [1]).form()]}))
+        result = run("bench", "--compare", str(first), str(second))
+        self.assertEqual(result.status, 2)
+        self.assertIn("not runs of the same", result.err)
+
     def test_thePageTellsEveryFieldOfTheFile(self) -> None:
         page = (Path(__file__).parent.parent / "docs/reference/benchmarks.rst").read_text()
         told = set(re.findall(r"``(\w+)``", page.partition("The file of a run")[2]))

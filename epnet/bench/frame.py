@@ -102,11 +102,15 @@ def quantile(values: Iterable[float], part: float) -> float:
 def table(rows: Sequence[Row]) -> str:
     """The rows for people."""
     heads = ("", "measured", "baseline", "ratio", "noise", "wanted")
-    cells = [heads, *((row.what, *_figures(row)) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return aligned([heads, *((row.what, *_figures(row)) for row in rows)])
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Lines of cells in columns: the first one to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
-        for line in cells
+        for line in lines
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 from epnet.bench import BENCHMARKS
+from epnet.bench.compare import compare
 from epnet.bench.frame import Row, table
 from epnet.bench.machine import machine
 from epnet.errors import UsageError
@@ -27,6 +29,14 @@ def addArguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line for each")
     parser.add_argument(
+        "--compare",
+        nargs=2,
+        type=Path,
+        metavar="FILE",
+        help="hold two runs with --json against each other, and measure nothing; the exit status is"
+        " 1 where they lie further apart than their noise",
+    )
+    parser.add_argument(
         "--devices",
         type=int,
         metavar="N",
@@ -44,9 +54,15 @@ def addArguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the benchmarks; return 0 whatever the figures are: judging them needs an idle machine.
 
+    Or compare two runs, and return 1 where they differ.
+
     Raises `UsageError` for fewer rounds than one, or more than 1000, and for a number of devices
     that is not between 20 and 10,000.
     """
+    if options.compare:
+        text, allWithin = compare(*options.compare)
+        print(text)
+        return 0 if allWithin else 1
     if not 1 <= options.rounds <= 1000:
         raise UsageError("--rounds must be between 1 and 1000")
     if options.devices is not None and not 20 <= options.devices <= 10_000:

@@ -157,6 +157,7 @@ class House:
             "ep-router",
             f"--listen=tcp:{self._port}:interface={self._address}",
             f"--http=tcp:0:interface={LOOPBACK}",
+            "--history=",  # it opens its files whenever it comes to it: they would look like leaks
         )
         self._source = self._runDevice("source", inside, SOURCE, self._port)
         for number in range(1, self._devices + 1):

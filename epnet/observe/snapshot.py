@@ -10,6 +10,7 @@ it.  A measured value that is not finite becomes null, since JSON has no word fo
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypedDict
@@ -271,10 +272,9 @@ def _messageCounts(connections: Connections) -> list[tuple[str, str, int]]:
 
 
 def _sessionCounts(protocols: Iterable[EPProtocol]) -> dict[str, int]:
-    counts = {phase.value: 0 for phase in Phase if phase is not Phase.CLOSED}
-    for protocol in protocols:
-        counts[protocol.session.phase.value] += 1
-    return counts
+    """By state; a session that is over counts no more, though its connection may take its time."""
+    counts = Counter(protocol.session.phase for protocol in protocols)
+    return {phase.value: counts[phase] for phase in Phase if phase is not Phase.CLOSED}
 
 
 def _deviceState(port: Port, protocol: EPProtocol | None, router: Router) -> DeviceState:

@@ -81,7 +81,7 @@ class HostileTests(SiteTestCase):
         rest = {path for path in ADDRESSES if not path.startswith("/api/")}
         self.assertEqual(root - {"/static", "/api"}, rest - {"/static/app.js"})
 
-    @settings(max_examples=600, deadline=None)
+    @settings(max_examples=300, deadline=None)
     @given(
         st.sampled_from(ADDRESSES) | st.binary(max_size=30).map(lambda path: f"/{quote(path)}"),
         METHODS,
@@ -94,12 +94,12 @@ class HostileTests(SiteTestCase):
     ) -> None:
         self.check(path, method, query, header, body)
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=200, deadline=None)
     @given(st.sampled_from(["limit", "disconnect"]), BODIES)
     def test_norWhateverAnOrderHolds(self, order: str, body: bytes) -> None:
         self.check(f"/api/v1/devices/car/{order}", "POST", "", "", body)
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=200, deadline=None)
     @given(QUERIES)
     def test_norWhateverIsAskedOfTheHistory(self, query: str) -> None:
         self.check("/api/v1/history", "GET", query, "", b"")

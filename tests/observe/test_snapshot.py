@@ -9,6 +9,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.interfaces import PortReading
+from epnet.lifecycle import Phase
 from epnet.observe.looking import Snapshots
 from epnet.observe.snapshot import DeviceState
 from epnet.router.settings import PortSettings
@@ -62,6 +63,15 @@ class RouterTests(SnapshotTestCase):
         self.assertEqual(sessions["open"], 2)
         self.assertEqual(sessions["draining"], 0)
         self.assertNotIn("closed", sessions)
+
+    def test_aSessionThatIsOverCountsNoMore(self) -> None:
+        protocol = self.house.plugIn("solar", "solar")
+        self.house.plugIn("car", "vehicle")
+        self.house.connections.startService()
+        self.house.clock.pump([0.5] * 60)
+        self.assertIs(protocol.session.phase, Phase.CLOSED)
+        self.assertIn(protocol, list(self.house.connections))
+        self.assertEqual(sum(self.house.look()["sessions"].values()), 0)
 
     def test_deviationsAreCountedByCode(self) -> None:
         self.house.connections.deviations.update(["late", "early", "late"])

@@ -99,8 +99,7 @@ class DeviceState(AccountState, WhyState):
     side: A loads, B utility grid, C other routers, D local resources (EnergyNet §2.2).
     kind: 'AC' or 'DC'.
     supply, demand, storage: its newest messages, however old; null where it never sent one.
-    limit_import_w, limit_export_w: the most that device, port, cable, policies and operator allow
-        now, W; null before the first decision.
+    limit_import_w, limit_export_w: the most that may flow now, W; null before the first decision.
     granted_w: the set-point of the direction in use, W.
     import_w, export_w: what flows, W; by the port's meter, or an estimate where `estimated`.
     """

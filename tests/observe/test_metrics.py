@@ -70,7 +70,7 @@ class MetricsTests(SynchronousTestCase):
         self.assertNotIn("epnet_meter_unsaved_seconds", found)
 
         accounts = self.house.router.accounts
-        accounts.wereSaved(accounts.records(), self.house.clock.seconds())
+        accounts.wereSaved(accounts.kept(), self.house.clock.seconds())
         accounts.saveFailures = 2
         self.house.settle(10)
         found = self.read()

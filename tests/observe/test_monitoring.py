@@ -27,7 +27,7 @@ def rendered() -> str:
     house.connections.losses["lost"] += 1
     house.connections.deviations["bad-mix"] += 1
     accounts = house.router.accounts
-    accounts.wereSaved(accounts.records(), house.clock.seconds())
+    accounts.wereSaved(accounts.kept(), house.clock.seconds())
     house.connections.expiries = {"own": house.snapshots.timeOfDay()}
     house.snapshots.history = lambda: {"waiting": 0, "written": 5, "dropped": 1, "failure": None}
     return Metrics(house.snapshots).render().decode()

@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from epnet.consent import CONSENT_LIFETIME
 from epnet.endpoints import addressText, originOf
+from epnet.errors import PeerError
 from epnet.interfaces import ILink
 from epnet.lifecycle import (
     Cause,
@@ -32,6 +33,7 @@ from epnet.lifecycle import (
     Ending,
     Hangup,
     Opened,
+    Phase,
     Received,
     Write,
 )
@@ -179,6 +181,11 @@ class EPProtocol(Protocol):
         self.log.failure("closing {address}: error in our own code", address=self.address)
         self._effects = deque(e for e in self._effects if not isinstance(e, Received))
         self._carryOut(self.session.fail(self._now()))
+
+    def giveUpUnlessOpen(self, reason: str) -> None:
+        """End the connection by force where no session has come about yet."""
+        if self.session.phase in (Phase.CONNECTING, Phase.GREETING):
+            self.transport.failVerification(Failure(PeerError(reason)))
 
     @property
     def wasOpen(self) -> bool:

@@ -4,7 +4,9 @@ An upstream device may have several addresses: written as alternatives, or behin
 either family of IP.  All of them are tried, in the order written and then in that of the resolver:
 the next one is begun when the one before has failed, or has not answered for 300 ms, and the first
 that is up is taken.  One whose connection never became a session (a host that accepts and then says
-nothing, a wrong certificate) comes last the next time.
+nothing, a wrong certificate) comes last the next time.  While there is another address to try, a
+session has 2.5 s to come about; twice as long each time, since a router that is busy with hundreds
+of devices needs longer.
 """
 
 from __future__ import annotations
@@ -42,6 +44,12 @@ CONNECT_SECONDS: Final = 10
 """How long an address may take to answer."""
 STAGGER_SECONDS: Final = 0.3
 """How long an address may take before the next one is tried beside it (RFC 8305 §5: 0.25)."""
+
+
+SESSION_SECONDS: Final = 2.5
+"""How long a session may take to come about while there is another address to try, at first."""
+SESSION_LONGEST_SECONDS: Final = 15.0
+"""The most that may become, the time of a handshake and a greeting."""
 
 
 @attrs.frozen
@@ -150,7 +158,15 @@ class UpstreamEndpoint:
         ways.sort(key=lambda way: self._failed[way.address])
         way, protocol = await _Race(self._reactor, ways, factory).won
         self._last = way.address, protocol
+        if len(ways) > 1 and isinstance(protocol, EPProtocol):
+            patience = SESSION_SECONDS * 2 ** self._failed[way.address]
+            self._beImpatient(protocol, min(patience, SESSION_LONGEST_SECONDS))
         return protocol
+
+    def _beImpatient(self, protocol: EPProtocol, seconds: float) -> None:
+        """Give a connection up that is no session by then, so that the next address is tried."""
+        reason = f"no session within {seconds:g} s, and there is another address"
+        self._reactor.callLater(seconds, protocol.giveUpUnlessOpen, reason)
 
     def _judgeLast(self) -> None:
         """Count it against an address if its last connection never became a session."""

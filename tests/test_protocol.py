@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -219,6 +222,26 @@ class RefusalTests(ProtocolTestCase):
         self.assertIs(first.server.session.phase, Phase.OPEN)
         self.assertIsNot(second.server.session.phase, Phase.OPEN)
         self.assertEqual(self.charger.limits.draw_w, 3000)
+
+
+class ImpatienceTests(ProtocolTestCase):
+    def test_aSessionIsNot(self) -> None:
+        pair = MemoryPair(self.client, self.server, self.clock)
+        self.assertIs(pair.client.session.phase, Phase.OPEN)
+        pair.client.giveUpUnlessOpen("for a test")
+        self.assertIs(pair.client.session.phase, Phase.OPEN)
+
+    def test_aSilentHostIsLeftWithTheReason(self) -> None:
+        tls = TRUSTS["charger"].clientFactory(self.client, clock=self.clock).buildProtocol(None)
+        assert tls is not None
+        transport = StringTransport()
+        tls.makeConnection(transport)
+        with capturedLogs() as events:
+            tls.wrappedProtocol.giveUpUnlessOpen("no session within 2.5 s")
+            self.assertTrue(transport.disconnected)
+            tls.connectionLost(Failure(ConnectionAborted()))
+        [text] = [formatEvent(event) for event in events if event.get("event") == "refused"]
+        self.assertIn("no session within 2.5 s", str(text))
 
 
 class SlowReaderTests(ProtocolTestCase):

@@ -189,6 +189,31 @@ class EndpointTests(SynchronousTestCase):
             protocol._openedAt = 0.0
             self.reactor.tcpClients[0][2]._onConnection.callback(protocol)
 
+    def impatience(self, text: str, times: int) -> list[float]:
+        """After how long a connection that is no session is given up, again and again."""
+        endpoint, waited = self.endpoint(text), []
+        for _ in range(times):
+            connected = self.connect(endpoint)
+            given: list[str] = []
+            protocol = EPProtocol()
+            protocol.giveUpUnlessOpen = given.append  # type: ignore[method-assign]
+            self.reactor.tcpClients[0][2]._onConnection.callback(protocol)
+            self.successResultOf(connected)
+            began = self.reactor.seconds()
+            while not given and self.reactor.seconds() < began + 20:
+                self.reactor.advance(0.5)
+            waited.append(self.reactor.seconds() - began)
+        return waited
+
+    def test_whereThereIsAnotherAddressASessionHasToComeSoon(self) -> None:
+        self.assertEqual(self.impatience("router", 2), [2.5, 2.5])
+
+    def test_whoIsSlowHasTwiceAsLongTheNextTime(self) -> None:
+        self.assertEqual(self.impatience("router", 10)[::2], [2.5, 5, 10, 15, 15])
+
+    def test_whereThereIsNoneItHasItsTime(self) -> None:
+        self.assertEqual(self.impatience("192.0.2.2", 2), [20, 20])
+
     def test_cancelling(self) -> None:
         connected = self.connect(self.endpoint("router,192.0.2.2"))
         self.reactor.advance(0.31)

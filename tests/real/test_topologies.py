@@ -272,18 +272,27 @@ class PeerTests(TopologyTestCase):
 class AddressTests(TopologyTestCase):
     """Upstream devices with several addresses, of both families."""
 
-    def connects(self, listen: str, upstream: str) -> None:
+    def connects(self, listen: str, upstream: str) -> Twistd:
         """A device whose --upstream has {port} where the router's is gets through."""
         router = self.startRouterNamed("router", f"--listen={listen}")
         to = upstream.format(port=portOf(router), closed=freePort())
         load = self.startEP("ep-client", "load", f"--device={TELLING}", f"--upstream={to}")
         load.says("session with router")
         self.endInOrder(load, router)
+        return load
 
     def test_theNextAddressIsTried(self) -> None:
         self.connects(
             f"tcp:0:interface={LOOPBACK}", f"router@{LOOPBACK}:{{closed}},{LOOPBACK}:{{port}}"
         )
+
+    def test_theNextAddressIsTriedWhereOneAcceptsAndSaysNothing(self) -> None:
+        with socket.create_server((LOOPBACK, 0)) as silent:
+            port = silent.getsockname()[1]
+            load = self.connects(
+                f"tcp:0:interface={LOOPBACK}", f"router@{LOOPBACK}:{port},{LOOPBACK}:{{port}}"
+            )
+        self.assertIn("no session within 2.5 s", load.text)
 
     def test_ipv6(self) -> None:
         self.connects("tcp6:0:interface=\\:\\:1", "router@[::1]:{port}")

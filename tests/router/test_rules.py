@@ -396,15 +396,6 @@ class TimeTests(RulesTestCase):
             self.assertGreater(served[name], 55)
         self.assertLessEqual(swaps, 6)
 
-    def test_clocksThatJump(self) -> None:
-        self.plug(Device("sun", offer_w=2000))
-        self.plug(Device("home", wish_w=1000))
-        self.world.run(3.0)
-        for jump in (3600.0, -500.0, 0.5):
-            self.world.clock.rightNow += jump
-            self.world.run(4.0)
-            self.assertAlmostEqual(self.got("home"), 1000)
-
 
 class ExplainTests(RulesTestCase):
     """What happened, as an operator would tell it."""

@@ -33,7 +33,7 @@ DEMO_DEVICES: Final = {
     "demo-battery": (
         f"battery:name=Battery,capacity_wh=10000,soc=30,charge_w=2500,discharge_w=2500,{_DAY}"
     ),
-    "demo-car": f"ev:name=Car,capacity_wh=77000,soc=20,charge_w=11000,plug=07:30,{_DAY}",
+    "demo-car": f"ev:name=Car,capacity_wh=77000,soc=20,charge_w=11000,plug=06:45,{_DAY}",
     "demo-home": f"load:name=Home,base_w=350,peak_w=1800,{_DAY}",
     "demo-grid": "grid:name=Grid,fuse_a=16",
 }

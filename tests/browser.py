@@ -13,6 +13,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from tests.png import denser
+
 CHROMIUM = shutil.which("chromium")
 NO_CHROMIUM = None if CHROMIUM else "chromium is not installed (apt-get install chromium)"
 
@@ -74,6 +76,7 @@ class Browser(ProcessProtocol):
         self._session = attached["sessionId"]
         for domain in ("Runtime", "Log", "Page"):
             await self.call(f"{domain}.enable")
+        await self.call("Emulation.setScrollbarsHidden", hidden=True)
         await self.call("Page.navigate", url=url)
 
     def call(self, method: str, **parameters: Any) -> Deferred[Any]:
@@ -121,8 +124,20 @@ class Browser(ProcessProtocol):
         for kind in ("mousePressed", "mouseReleased"):
             await self.call("Input.dispatchMouseEvent", type=kind, **place)
 
-    async def picture(self, path: Path, width: int, height: int, *, dark: bool = False) -> None:
-        """A screenshot of the page at that size."""
+    async def weight(self) -> dict[str, float]:
+        """What the page holds once the garbage is gone: bytes of heap, nodes, listeners."""
+        await self.call("HeapProfiler.enable")
+        await self.call("HeapProfiler.collectGarbage")
+        counters = await self.call("Memory.getDOMCounters")
+        heap = (await self.call("Runtime.getHeapUsage"))["usedSize"]
+        return {
+            "heap": heap,
+            "nodes": counters["nodes"],
+            "listeners": counters["jsEventListeners"],
+        }
+
+    async def show(self, width: int, height: int, *, dark: bool = False) -> None:
+        """Show the page at that size, light or dark."""
         await self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -133,8 +148,19 @@ class Browser(ProcessProtocol):
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         await self.call("Emulation.setEmulatedMedia", features=[scheme])
         await self.run("new Promise(done => setTimeout(done, 400))")
-        taken = await self.call("Page.captureScreenshot", format="png")
-        path.write_bytes(base64.b64decode(taken["data"]))
+
+    async def picture(self, path: Path, selector: str | None = None) -> None:
+        """Write what is shown into a PNG file, or only the first element of that kind."""
+        options: dict[str, Any] = {}
+        if selector is not None:
+            box = await self.run(
+                f"(({{x, y, width, height}}) =>"
+                f" ({{x: x + scrollX, y: y + scrollY, width, height, scale: 1}}))"
+                f"(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"
+            )
+            options["clip"] = box
+        taken = await self.call("Page.captureScreenshot", format="png", **options)
+        path.write_bytes(denser(base64.b64decode(taken["data"])))
 
     def close(self) -> Deferred[None]:
         """End it; fires when it is gone."""

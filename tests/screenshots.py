@@ -34,17 +34,22 @@ async def takePictures(browser: Browser, reactor: Any, folder: Path) -> None:
     await browser.until(SLOW, 120)
     for name, (width, height) in SIZES.items():
         for look, dark in LOOKS.items():
-            await browser.picture(folder / f"page-{name}{look}.png", width, height, dark=dark)
+            await browser.show(width, height, dark=dark)
+            await browser.picture(folder / f"page-{name}{look}.png")
     await browser.run("document.querySelector('[data-why=demo-car]').focus()")
     await browser.press("Enter")
     await browser.until("document.querySelector('#why .verdict')")
-    await browser.picture(folder / "why-phone.png", *SIZES["phone"])
-    await browser.picture(folder / "why-desktop.png", *SIZES["desktop"])
+    await browser.show(*SIZES["phone"])
+    await browser.picture(folder / "why-phone.png")
+    await browser.show(*SIZES["desktop"])
+    await browser.picture(folder / "why.png", "#why")
     await browser.press("Escape")
     await deferLater(reactor, HISTORY_SECONDS)
     await browser.run("document.getElementById('history').scrollIntoView()")
-    await browser.picture(folder / "history-desktop.png", *SIZES["desktop"])
-    await browser.picture(folder / "history-desktop-dark.png", *SIZES["desktop"], dark=True)
+    for look, dark in LOOKS.items():
+        await browser.show(*SIZES["desktop"], dark=dark)
+        await browser.picture(folder / f"history{look}.png", "#history")
+    await browser.picture(folder / "events.png", "#happened")
 
 
 async def main(reactor: Any, folder: Path) -> None:

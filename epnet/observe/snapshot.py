@@ -25,8 +25,8 @@ from epnet.observe.accounting import (
     networkState,
 )
 from epnet.observe.history import HistoryState
+from epnet.observe.why import WhyState, whyState
 from epnet.router.decisions import Direction
-from epnet.router.reasons import Reason
 from epnet.wire import DemandParameters, Message, StorageParameters, SupplyParameters
 from epnet.wire.jsonform import fieldsOf
 
@@ -34,10 +34,8 @@ if TYPE_CHECKING:
     from epnet.connections import Connections
     from epnet.interfaces import ILink
     from epnet.protocol import EPProtocol
-    from epnet.router.allocation import Allocation
     from epnet.router.ports import Port
     from epnet.router.router import Router
-    from epnet.router.terms import Setpoint
 
 Fields = dict[str, Any]
 """A message's fields in the form of ``epnet decode --json``."""
@@ -77,19 +75,6 @@ class SessionState(TypedDict):
     fingerprint: str | None
     tenant: str | None
     provider: str | None
-
-
-class WhyState(TypedDict):
-    """What set a port's set-point.
-
-    why, reason, more: in words, and by its name in `epnet.router.reasons`; and what would have to
-        change for more.  Of an idle port that can do both, the latter two are those of what it
-        might get.  They are null before the first decision.
-    """
-
-    why: str
-    reason: str | None
-    more: str | None
 
 
 class DeviceState(AccountState, WhyState):
@@ -297,7 +282,7 @@ def _deviceState(port: Port, protocol: EPProtocol | None, router: Router) -> Dev
         "import_w": _watts(measured.import_w),
         "export_w": _watts(measured.export_w),
         "estimated": port.estimated,
-        **_why(port, router.allocation),
+        **whyState(port),
         **accountState(router.accounts, port.identity),
     }
 
@@ -340,38 +325,6 @@ def _latest(port: Port, kind: type[Message]) -> Fields | None:
 def _limit(port: Port, direction: Direction) -> float | None:
     decision = port.decisions.get(direction)
     return None if decision is None else _watts(decision.bound_w)
-
-
-def _why(port: Port, allocation: Allocation) -> WhyState:
-    """What set the port's set-point; for an idle port what rules in each direction."""
-    if port.link is None:
-        return _because(Reason.ABSENT)
-    if port.leaving:
-        return _because(Reason.LEAVING)
-    if port.blocked:
-        return _because(Reason.ISOLATION)
-    source, sink = allocation.sources.get(port.identity), allocation.sinks.get(port.identity)
-    if source is None or sink is None:
-        return {"why": "just connected: not decided yet", "reason": None, "more": None}
-    offers = port.link.latest(SupplyParameters) is not None
-    wants = port.link.latest(DemandParameters) is not None
-    if port.import_w > 0.0 or (offers and not wants):
-        return _ruled(source)
-    if port.export_w > 0.0 or (wants and not offers):
-        return _ruled(sink)
-    if offers and wants:
-        text = f"gives nothing: {source.text}; gets nothing: {sink.text}"
-        return {**_ruled(sink), "why": text}
-    return {"why": "it neither offers nor wants power", "reason": None, "more": None}
-
-
-def _because(reason: Reason) -> WhyState:
-    return {"why": reason.text, "reason": reason.name.lower(), "more": reason.more}
-
-
-def _ruled(setpoint: Setpoint) -> WhyState:
-    name = setpoint.reason.name.lower()
-    return {"why": setpoint.text, "reason": name, "more": setpoint.more}
 
 
 def _sum(powers: Iterable[float | None]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.logger import LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 
+from epnet.observe import rulings
 from epnet.observe.journal import Entry, Journal
 from epnet.observe.rulings import Rulings
 from epnet.wire import DemandParameters, SupplyParameters
@@ -96,6 +97,11 @@ class RulingTests(SynchronousTestCase):
     def test_thatASinkGivesNothingIsNoNews(self) -> None:
         self.house.settle(10)
         self.assertNotIn("gives", "".join(entry["text"] for entry in self.told()))
+
+    def test_aFewPortsInEachTurn(self) -> None:
+        self.patch(rulings, "AT_ONCE", 1)
+        self.house.settle(10)
+        self.assertEqual(len(self.told()), 1)
 
     def test_aPortThatIsGoneIsForgotten(self) -> None:
         self.house.settle(10)

@@ -12,6 +12,9 @@ from epnet.interfaces import PortReading
 from epnet.lifecycle import Phase
 from epnet.observe.looking import Snapshots
 from epnet.observe.snapshot import DeviceState
+from epnet.observe.why import lasting
+from epnet.router.decisions import Decision, Direction, TransferState
+from epnet.router.reasons import Reason, Ruling
 from epnet.router.settings import PortSettings
 from epnet.wire import (
     DemandParameters,
@@ -221,6 +224,31 @@ class WhyTests(SnapshotTestCase):
         fault = Isolation(IsolationState.FAULT)
         hear(self.house.plugIn("solar", "solar"), SUN.replace(isolation=fault))
         self.assertIn("isolation fault", self.why("solar"))
+
+
+class LastingTests(SynchronousTestCase):
+    """What rules is not what a set-point waits for on its last bit of way."""
+
+    short = Ruling(Reason.SUPPLY, 7600.0, "1")
+    moving = Ruling(Reason.DEAD_BAND, 3400.0)
+
+    def decision(self, power_w: float) -> Decision:
+        return Decision(
+            0.0,
+            Direction.EXPORT,
+            TransferState.ACTIVE,
+            power_w=power_w,
+            target_w=3400.0,
+            bound_w=11000.0,
+            ruling=self.moving,
+            cause=self.short,
+        )
+
+    def test_nearItsTargetWhatRulesThat(self) -> None:
+        self.assertIs(lasting(self.decision(3300.0)), self.short)
+
+    def test_farFromItThatItMoves(self) -> None:
+        self.assertIs(lasting(self.decision(1000.0)), self.moving)
 
 
 class ScheduleTests(SynchronousTestCase):

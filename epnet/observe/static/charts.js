@@ -17,7 +17,7 @@ const MANY = 100;
 const SHOWN_MOST = 7;
 const ORDER = ["solar", "wind", "home", "other", "vehicle", "battery", "router", "grid"];
 
-const power = new Plot({ title: "Power", unit: inKilowatts });
+const power = new Plot({ title: "Power: in above the line, out below it", unit: inKilowatts });
 const charge = new Plot({ title: "State of charge", unit: inPercent, lines: true, range: [0, 100] });
 at("charts").append(power.root, charge.root);
 

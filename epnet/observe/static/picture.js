@@ -6,7 +6,7 @@
 
 import { Kept, at, set, setText, svg } from "./dom.js";
 import {
-  flowing, flowsOut, kindOf, nameOf, possible, shares, sum, watts, wattsOf, whyOf,
+  flowing, flowsOut, kindOf, nameOf, possible, shares, sum, watts, wattsOf,
 } from "./words.js";
 
 const ROW = 88;
@@ -49,7 +49,7 @@ export function showPicture(state) {
   const sides = [devices.filter((each) => !flowsOut(each)), devices.filter(flowsOut)];
   const width = Math.max(300, canvas.clientWidth || 700);
   const height = Math.max(LEAST, sides[0].length * ROW, sides[1].length * ROW);
-  const boxWidth = Math.min(230, Math.round(width * 0.4));
+  const boxWidth = Math.min(230, Math.round(width * (width < NARROW ? 0.37 : 0.4)));
   const scale = scaleOf(devices, height, width / 2 - boxWidth);
   set(canvas, { viewBox: `0 0 ${width} ${height + LABEL}`, height: height + LABEL });
   set(canvas, { "aria-label": inWords(devices) });
@@ -85,7 +85,7 @@ function scaleOf(devices, height, gap) {
   const powers = devices.flatMap((each) => [each.import_w ?? 0, each.export_w ?? 0]);
   most.one = Math.max(most.one, ...powers);
   most.all = Math.max(most.all, sum(devices, "import_w"), sum(devices, "export_w"));
-  return Math.min((0.75 * height) / most.all, Math.min(BOX - 10, 0.5 * gap) / most.one);
+  return Math.min((0.75 * height) / most.all, Math.min(BOX - 10, gap) / most.one);
 }
 
 function drawBus(canvas, state, width, height, scale) {
@@ -93,13 +93,15 @@ function drawBus(canvas, state, width, height, scale) {
   const total = Math.max(sum(state.devices, "import_w"), sum(state.devices, "export_w"));
   const long = Math.max(48, total * scale + 20);
   set(picture.bus, { x: x - 5, y: y - long / 2, height: long });
-  setText(set(picture.label, { x, y: height + LABEL - 6 }), `Bus ${watts(state.totals.bus_w)}`);
+  // Where there is no room between the ribbons, the label stands at the foot.
+  const foot = width < NARROW ? height + LABEL - 6 : y - long / 2 - 9;
+  setText(set(picture.label, { x, y: foot }), `Bus ${watts(state.totals.bus_w)}`);
   if (canvas.lastChild !== picture.label) canvas.append(picture.bus, picture.label);
 }
 
 function drawBox(node, device, { narrow, x, y, boxWidth }) {
   const kind = kindOf(device);
-  const [pad, size, gap, letter] = narrow ? [8, 20, 6, 7] : [14, 28, 10, 7.6];
+  const [pad, size, gap, letter] = narrow ? [7, 18, 6, 6.8] : [14, 28, 10, 7.6];
   const indent = x + pad + size + gap;
   const soc = device.storage?.soc;
   const room = boxWidth - (indent - x) - 8;
@@ -116,14 +118,14 @@ function drawBox(node, device, { narrow, x, y, boxWidth }) {
   setText(node.name, fitted(nameOf(device), Math.floor((room - (charged ? 34 : 0)) / letter)));
   const now = flowing(device);
   const text = wattsOf(now, possible(device));
-  setText(node.power, !connected ? "away" : text.length * letter > room ? watts(now) : text);
+  setText(node.power, !connected ? "away" : text.length * (letter + 1.2) > room ? watts(now) : text);
   drawLevel(node, x + pad, y + BOX / 2 - 12, boxWidth - 2 * pad, now / (possible(device) || now || 1));
   const verb = flowsOut(device) ? "gets" : "gives";
   set(node.root, {
     class: `node kind-${kind}${now > 0 ? "" : " idle"}`,
     "aria-label": connected
       ? `${nameOf(device)} ${verb} ${text}${charged ? `, charge ${Math.round(soc)} %` : ""}: `
-        + `${whyOf(device).why}. Show why`
+        + `${device.why}. Show why`
       : `${nameOf(device)} is away. Show why`,
   });
 }
@@ -138,7 +140,8 @@ function drawLevel(node, x, y, width, part) {
 // run from left to right on both sides: from a source to the bus, from the bus to a sink.
 function drawFlow(node, device, { ends: [left, right], tops: [from, to], thickness }) {
   const parts = thickness > 0 ? shares(device.mix) : [];
-  if (thickness > 0 && !parts.length) parts.push(["Other", 100]);
+  // A mix is reckoned once a second; until then nobody knows.
+  if (thickness > 0 && !parts.length) parts.push(["Unknown", 100]);
   while (node.strands.length < parts.length) {
     node.strands.push(node.ribbon.appendChild(svg("path")));
   }

@@ -2,7 +2,7 @@
 
 import { Kept, at, element, icon, setText, whyButton } from "./dom.js";
 import {
-  SIDES, flowsOut, granted, kindOf, measured, nameOf, offered, typeOf, wanted, watts, whyOf,
+  SIDES, flowsOut, granted, kindOf, measured, nameOf, offered, typeOf, wanted, watts,
 } from "./words.js";
 
 const rows = new Kept(makeRow);
@@ -52,7 +52,7 @@ function showRow(row, device) {
   setText(row.granted, granted(device));
   setText(row.flows, measured(device));
   showCharge(row.charge, device.storage?.soc);
-  setText(row.why, whyOf(device).why);
+  setText(row.why, device.why);
 }
 
 function showCharge(cell, soc) {

@@ -3,10 +3,14 @@
 import { Kept, at, element, icon, setText, whyButton } from "./dom.js";
 import {
   energy, flowing, flowsOut, kindOf, nameOf, percent, possible, sentence, shares, sourceName, span,
-  sum, wanted, watts, wattsOf, whyOf,
+  sum, wanted, watts, wattsOf,
 } from "./words.js";
 
 const HELD_MOST = 3;
+const NEVER_HELD = new Set(["grid", "router", "battery"]);
+const PASSING = new Set([
+  null, "request", "ramp", "unconfirmed", "old_grants", "stands_in", "dead_band", "reversal",
+]);
 const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
 export function showHead(state) {
@@ -34,8 +38,9 @@ const held = new Kept((identity) => {
   return parts;
 });
 
+// Whether something else than its own request holds it back, for more than a moment.
 function isHeld(device) {
-  if (!device.session.connected || ["grid", "router", "battery"].includes(kindOf(device))) return false;
+  if (!device.session.connected || NEVER_HELD.has(kindOf(device)) || PASSING.has(device.reason)) return false;
   const most = wanted(device);
   return flowsOut(device) && most > 50 && device.export_w !== null && device.export_w < 0.95 * most;
 }
@@ -47,7 +52,7 @@ export function showHeld(devices) {
     const kind = kindOf(device);
     const row = shown[index];
     const verb = kind === "vehicle" ? "charges slowly, with" : "gets";
-    const { why, more } = whyOf(device);
+    const { why, more } = device;
     row.root.className = `kind-${kind}`;
     row.icon.firstChild.setAttribute("href", `#icon-${kind}`);
     setText(row.what, `${nameOf(device)} ${verb} ${wattsOf(device.export_w, wanted(device))}.`);
@@ -89,7 +94,7 @@ function showOutside(network) {
   setText(at("total-grid-title"), out ? "Export" : "Import");
   setText(at("total-grid"), watts(out ? network.export_w : network.import_w));
   setText(at("total-grid-note"),
-    `in all ${energy(network.energy_import_wh)} in, ${energy(network.energy_export_wh)} out`);
+    `${energy(network.energy_import_wh)} in, ${energy(network.energy_export_wh)} out so far`);
 }
 
 function showStorage(devices) {
@@ -113,7 +118,7 @@ function showNetwork(network) {
   const price = network.price;
   setText(at("total-price"), Number.isFinite(price) ? price.toFixed(3) : "–");
   setText(at("total-price-note"), Number.isFinite(price)
-    ? `${network.currency ?? ""} per kWh used`.trim() : "not known for all that is used");
+    ? `${network.currency ?? ""} per kWh used`.trim() : "not known");
 }
 
 // --- The sources of what is used, as the legend of the picture -----------------------------------

@@ -3,7 +3,7 @@
 import { Kept, at, element, icon, set, setText } from "./dom.js";
 import { eventsOf, showLines } from "./events.js";
 import {
-  SIDES, energy, kindOf, mixWords, nameOf, offered, sentence, span, typeOf, wanted, watts,
+  SIDES, energy, flowsOut, kindOf, mixWords, nameOf, offered, sentence, span, typeOf, wanted, watts,
 } from "./words.js";
 
 const ASK_MS = 1000;
@@ -109,8 +109,10 @@ function showDirection(parts, decision, device) {
     setText(parts[key], watts(value));
     parts[`${key}Bar`].style.width = `${(100 * (value ?? 0)) / most}%`;
   }
-  setText(parts.because, sentence(decision.text));
-  setText(parts.more, sentence(decision.more));
+  // The state tells what lasts of the direction in use; a decision, what holds at this moment.
+  const used = flowsOut(device) !== inward && device.reason !== null;
+  setText(parts.because, sentence(used ? device.why : decision.text));
+  setText(parts.more, sentence(used ? device.more : decision.more));
 }
 
 // --- The device ----------------------------------------------------------------------------------
@@ -149,10 +151,10 @@ const energies = new Kept((title) => {
 });
 
 function showChanges(changes) {
-  const lines = changes.slice().reverse().map(({ before_w: before, after }) => {
+  const lines = changes.slice().reverse().map(({ before_w: before, after, cause, since }) => {
     const way = after.direction === "import" ? "in" : "out";
-    const from = before === null ? "" : `${watts(before)} → `;
-    return [after.time, `${from}${watts(after.power_w)} ${way}: ${after.text}`];
+    const from = watts(before) === watts(after.power_w) ? "" : `${watts(before)} → `;
+    return [since, `${from}${watts(after.power_w)} ${way}: ${cause}`];
   });
   showLines(at("why-changes"), lines, "None yet.");
 }

@@ -63,27 +63,13 @@ export function sentence(text) {
 
 // What a device last said about itself; a port keeps its name on the page while it is away.
 const said = new Map();
-// The newest reason of each device that is not over within seconds, and when it was given.
-const lasting = new Map();
-const MOMENTARY = new Set(["ramp", "unconfirmed", "old_grants", "dead_band", "reversal"]);
-const REMEMBERED_MS = 5000;
 
 export function remember(devices) {
   const present = new Set(devices.map((device) => device.identity));
-  for (const kept of [said, lasting]) {
-    for (const identity of kept.keys()) if (!present.has(identity)) kept.delete(identity);
-  }
-  const at = performance.now();
-  for (const { identity, name, type, why, more, reason } of devices) {
+  for (const identity of said.keys()) if (!present.has(identity)) said.delete(identity);
+  for (const { identity, name, type } of devices) {
     if (name !== null || type !== null) said.set(identity, { name, type });
-    if (!MOMENTARY.has(reason)) lasting.set(identity, { why, more, at });
   }
-}
-
-// Why a device gets or gives so much: what has just ruled, while its set-point still moves.
-export function whyOf(device) {
-  const kept = MOMENTARY.has(device.reason) ? lasting.get(device.identity) : undefined;
-  return kept && performance.now() - kept.at < REMEMBERED_MS ? kept : device;
 }
 
 export const typeOf = (device) => device.type ?? said.get(device.identity)?.type ?? null;

@@ -17,7 +17,8 @@ it is one device; to those behind it, it is their upstream:
 6. What it offers says what all of it is made of, and what it costs where all has a price in one
    currency: by the power that flows, or that is offered where none does.  Those behind it get to
    know the mix and the prices of the upstream.  What is stored behind it is not added to what the
-   device itself stores: the upstream would take all that is asked for as a wish to store.
+   device itself stores: the upstream would take all that is asked for as a wish to store, and what
+   a car drives away with as lost.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ from tests.wires import Medium, Transport, Wire, protocolOf
 SUPPLY = SupplyParameters(voltage_limit=(200, 250), power_limit=5000)
 DEMAND = DemandParameters(voltage=230, power_limit=3000)
 SIDES = ("alpha", "beta")
+OTHER = {"alpha": "beta", "beta": "alpha"}
 STEP = 0.01
 SETTLED_SECONDS = 3.0
 """How long it may take until there is exactly one connection, and how long there may be none."""
@@ -142,7 +143,7 @@ class Life:
 
     def factory(self) -> EPPeerFactory:
         """Who makes what this side dials."""
-        other = SIDES[self.side == "alpha"] if self.network.schedule.named else None
+        other = OTHER[self.side] if self.network.schedule.named else None
         trust = self.network.trusts[self.side]
         backoff = Backoff(lambda: 1.25 if self.side == "alpha" else 1.0)
         return EPPeerFactory(self.connections, trust, identity=other, backoff=backoff)
@@ -240,7 +241,7 @@ class Network:
         caller.ends.append(wire.ends[0])
 
         def arrives() -> None:
-            callee = self.lives[SIDES[side == "alpha"]]
+            callee = self.lives[OTHER[side]]
             if callee is not None:
                 wire.ends[1].protocol = callee.door.buildProtocol(None)
                 callee.ends.append(wire.ends[1])
@@ -300,6 +301,19 @@ class Network:
         flows = beta.device.limits.draw_w > 0.0
         if self.schedule.lawful and flows is not self.schedule.transfer:
             raise Broken(f"in the end {beta.device.limits} on {self}")
+
+    def checkNothingIsLeft(self) -> None:
+        """Both stop, and then nothing is connected, and nothing is to be called any more."""
+        for life in self.lives.values():
+            assert life is not None
+            if life.dialler.running:
+                life.dialler.stopService()
+            life.connections.stopService()
+        self.clock.advance(12.0)
+        left = self.clock.getDelayedCalls()
+        connected = [list(life.connections) for life in self.lives.values() if life is not None]
+        if left or any(connected):
+            raise Broken(f"in the end {left} and {connected} are left")
 
     @property
     def _mayHaveNone(self) -> bool:

@@ -81,6 +81,7 @@ def tryOut(schedule: Schedule) -> None:
         network.run(0.5)
     network.run(1.0)
     network.checkTheEnd()
+    network.checkNothingIsLeft()
 
 
 class MeetingTests(SynchronousTestCase):

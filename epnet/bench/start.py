@@ -7,10 +7,11 @@ import sys
 import time
 from collections.abc import Iterator
 from tempfile import TemporaryDirectory
+from threading import Timer
 from typing import Final
 
 from epnet.bench.frame import Row, inTurn
-from epnet.bench.processes import LOOPBACK, WorkerFailed
+from epnet.bench.processes import LOOPBACK, PATIENCE, WorkerFailed
 
 _TWISTD: Final = "from twisted.scripts.twistd import run; run()"
 _ANYWHERE: Final = f"tcp:0:interface={LOOPBACK}"
@@ -44,6 +45,8 @@ def _took(code: str, *arguments: str) -> float:
         stderr=subprocess.STDOUT,
         text=True,
     )
+    limit = Timer(PATIENCE, program.kill)
+    limit.start()
     with program:
         assert program.stdout is not None
         said = []
@@ -53,6 +56,7 @@ def _took(code: str, *arguments: str) -> float:
                 break
         took = time.monotonic() - began
         program.terminate()
+    limit.cancel()
     if not said or "listening" not in said[-1]:
         raise WorkerFailed("it ended before it listened: " + "".join(said))
     return took * 1000

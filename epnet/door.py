@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.tcp import Port
-from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
@@ -27,6 +26,7 @@ from epnet.errors import PeerError
 from epnet.lifecycle import Phase
 from epnet.limits import ConnectionLimits, Strangers
 from epnet.protocol import EPProtocol
+from epnet.securitylog import securityLog
 from epnet.turns import Turns
 
 if TYPE_CHECKING:
@@ -50,8 +50,6 @@ class Doorkeeper:
     silent: how many never sent anything in the time that a handshake may take.
     untold: of how many more the log has no line of its own.
     """
-
-    log = Logger()
 
     def __init__(self, clock: IReactorTime, limits: ConnectionLimits) -> None:
         self.madeRoom = 0
@@ -124,7 +122,7 @@ class Doorkeeper:
             return
         if counts != self._reported:
             madeRoom, silent, untold = map(sub, counts, self._reported)
-            self.log.warn(
+            securityLog.warn(
                 "connections that did not say who they are: {madeRoom} made room for others, "
                 "{silent} sent nothing in time, {untold} more were refused or hung up",
                 madeRoom=madeRoom,

@@ -31,6 +31,7 @@ from twisted.python.failure import Failure
 from epnet.handshake import CertificateRefused, concernsTrust
 from epnet.identity import CertificateIdentity
 from epnet.lifecycle import Cause, Ending
+from epnet.securitylog import securityLog
 from epnet.tls import presentedCertificate
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def _tellNoSession(protocol: EPProtocol, ending: Ending, failure: Failure | None
 
 def _tell(protocol: EPProtocol, level: Any, text: str, **fields: object) -> None:
     us = protocol.factory.node.parameters.identity
-    _log.emit(level, "{us}: " + text, us=us, address=protocol.address, **fields)
+    log = securityLog if fields.get("security") else _log
+    log.emit(level, "{us}: " + text, us=us, address=protocol.address, **fields)
 
 
 def _fields(certificate: CertificateIdentity | None) -> dict[str, str]:

@@ -22,6 +22,7 @@ FLOORS: list[set[str]] = [
         "pem",
         "handshake",
         "story",
+        "securitylog",
         "jsonlog",
         "tls",
         "trust",
@@ -96,6 +97,17 @@ class FloorTests(SynchronousTestCase):
             if room(module) in FLOORS[0] | FLOORS[1]:
                 found = {name.split(".")[0] for name in imported} & IMPURE
                 self.assertEqual(found, set(), f"{module} does I/O or knows the time")
+
+    def test_whatIsMarkedAsSecurityIsLoggedAsSecurity(self) -> None:
+        found = 0
+        for path in PACKAGE.rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                    marks = [ast.unparse(each) for each in node.keywords if each.arg == "security"]
+                    if marks == ["security=True"]:
+                        self.assertEqual(ast.unparse(node.func.value), "securityLog", path)
+                        found += 1
+        self.assertGreater(found, 5)
 
     def test_everyFloorIsInhabited(self) -> None:
         found = {room(module) for module, _ in modules()}

@@ -84,6 +84,7 @@ class StoryTests(SynchronousTestCase):
         [(there, event)] = self.told("router")
         self.assertIn("refused: it trusts neither our certificate nor its authority", there)
         self.assertTrue(event["security"])
+        self.assertEqual(event["log_namespace"], "epnet.security")
 
     def test_whoLooksInAndGoesIsNoSecurityEvent(self) -> None:
         outer = self.router.trust.serverFactory(self.router, clock=self.clock).buildProtocol(None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
-from twisted.logger import Logger
 from twisted.web import http
 from twisted.web.server import Request
 
@@ -18,6 +17,7 @@ from epnet.observe.openapi import describe, schemaOf
 from epnet.observe.resources import JSON, refuse, replyJson
 from epnet.observe.snapshot import State
 from epnet.observe.stream import EVENT_STREAM, EventStream
+from epnet.securitylog import securityLog
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -94,8 +94,6 @@ class Api:
     access: tells who asks.
     history: reads it; None where none is kept.
     """
-
-    log = Logger()
 
     def __init__(
         self,
@@ -241,7 +239,7 @@ class Api:
             return self._unknown(request, identity)
         if port.link is None:
             return refuse(request, http.CONFLICT, f"{identity} is not connected")
-        self.log.info(
+        securityLog.info(
             "{who} disconnects {device}: {reason!r}, reconnect {reconnect}",
             who=self._access.who(request),
             security=True,
@@ -256,11 +254,11 @@ class Api:
             return self._unknown(request, identity)
         who = self._access.who(request)
         if max_w is None:
-            self.log.info(
+            securityLog.info(
                 "{who} lifts the limit of {device}", who=who, device=identity, security=True
             )
         else:
-            self.log.info(
+            securityLog.info(
                 "{who} limits {device} to {max_w:g} W for {seconds:g} s",
                 who=who,
                 security=True,

@@ -27,6 +27,7 @@ from twisted.logger import Logger
 
 from epnet.errors import PeerError, UsageError
 from epnet.pki import WARN_AHEAD
+from epnet.securitylog import securityLog
 from epnet.state import Watch
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class TrustKeeper(Service):
             self._trust.present(self._sources.loadCredentials(self._trust.policy))
         self._sources = self._sources.pinned()
         self._connections.expiries = self._trust.expiries()
-        self.log.info("trust was read anew from its files", security=True)
+        securityLog.info("trust was read anew from its files", security=True)
         self._warn()
         self._recheck()
 
@@ -151,7 +152,7 @@ class TrustKeeper(Service):
         try:
             yield
         except UsageError as error:
-            self.log.critical(
+            securityLog.critical(
                 "CANNOT RENEW {what}, so the old state stays in force: {error}",
                 what=what,
                 error=str(error),
@@ -177,7 +178,7 @@ class TrustKeeper(Service):
         try:
             protocol.factory.authenticate(peer.parameters, protocol)
         except PeerError as error:
-            self.log.warn(
+            securityLog.warn(
                 "{us}: session with {identity} at {address} no longer trusted: {reason}",
                 us=self._connections.node.parameters.identity,
                 identity=peer.identity,
@@ -200,7 +201,7 @@ class TrustKeeper(Service):
     def _warnOf(self, what: str, expiry: datetime) -> None:
         remaining = expiry - self._timeOfDay()
         if remaining < timedelta():
-            self.log.critical(
+            securityLog.critical(
                 "EXPIRED: {what} on {expiry:%Y-%m-%d}; renew it with 'epnet pki'",
                 what=what,
                 expiry=expiry,
@@ -208,7 +209,7 @@ class TrustKeeper(Service):
                 security=True,
             )
         elif remaining < WARN_AHEAD:
-            self.log.warn(
+            securityLog.warn(
                 "{what} expires in {days} days, on {expiry:%Y-%m-%d}; renew it with 'epnet pki'",
                 what=what,
                 days=remaining.days,

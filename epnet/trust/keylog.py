@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Self
 
 from OpenSSL import SSL
-from twisted.logger import Logger
 
 from epnet.errors import UsageError
+from epnet.securitylog import securityLog
 
 VARIABLE = "SSLKEYLOGFILE"
 """The environment variable that names the file, as in browsers and curl."""
@@ -24,8 +24,6 @@ class KeyLog:
     Says so loudly: this is for the laboratory.  Raises `UsageError` if it cannot be written.
     """
 
-    log = Logger()
-
     def __init__(self, path: Path) -> None:
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -33,7 +31,7 @@ class KeyLog:
             raise UsageError(
                 f"cannot write the key log {path}: {error.strerror}; unset {VARIABLE}"
             ) from error
-        self.log.critical(
+        securityLog.critical(
             "KEY LOG: the secrets of every connection go to {path}, and whoever reads that file"
             " can read them; unset {variable} where real power flows",
             path=str(path),

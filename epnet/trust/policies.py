@@ -26,7 +26,6 @@ import attrs
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from OpenSSL import crypto
-from twisted.logger import Logger
 
 from epnet.errors import UsageError
 from epnet.handshake import CertificateRefused, certificateProblem
@@ -39,6 +38,7 @@ from epnet.identity import (
     labelPeer,
     readCertificate,
 )
+from epnet.securitylog import securityLog
 from epnet.trust.devicelist import keyFingerprint
 from epnet.trust.revocation import NOTHING_REVOKED, Revocations
 
@@ -255,10 +255,9 @@ class Everyone:
 
     requiresCertificate = False
     checksHosts = False
-    log = Logger()
 
     def __init__(self) -> None:
-        self.log.critical(
+        securityLog.critical(
             "TRUST POLICY OPEN: whoever reaches this host is believed to be whom it says it is;"
             " use --trust authority or --trust devices where real power flows",
             security=True,

@@ -117,10 +117,10 @@ class Device:
             pass
 
     def say(self, frame: bytes) -> bool:
-        """Send a frame; False where the server does not read."""
+        """Send a frame; False where the server does not read, or is gone: `hear` finds that out."""
         try:
             self._socket.send(frame)
-        except _REVERSED:
+        except OSError:
             return False
         return True
 

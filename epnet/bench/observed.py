@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
@@ -34,20 +35,59 @@ _SEND_BYTES = _RECEIVE_BYTES = 4096
 
 
 class _Timing(Router):
-    """A router that notes how old messages with the time in them are once it has handled them.
+    """A router that notes how old messages are once it has handled them, and what decisions take.
 
     ages: in s.
+    deciding: of the processor's time, in s, for each decision.
     """
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.ages: list[float] = []
+        self.deciding: list[float] = []
+
+    def allocate(self) -> None:
+        """Decide, and note how long it took."""
+        began = time.thread_time()
+        super().allocate()
+        self.deciding.append(time.thread_time() - began)
 
     def messageReceived(self, link: ILink, message: Message) -> None:
         """Handle it, and note how old it is: all processes of a machine share the clock."""
         super().messageReceived(link, message)
         if isinstance(message, SupplyParameters):
             self.ages.append(self._clock.seconds() - sentAt(message))
+
+
+class Turns:
+    """How long the turns of a reactor are, by the processor's clock.
+
+    A message that comes waits for the rest of the turn: so long by the router's own doing, however
+    busy the machine is with other things.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._call = reactor.runUntilCurrent
+        self._turns: list[float] = []
+        self._began, self._last = time.monotonic(), time.thread_time()
+        reactor.runUntilCurrent = self._turn
+
+    def waits(self) -> list[float]:
+        """The mean and the 99th percentile of what a message waited since last asked, in s."""
+        turns, self._turns = self._turns, []
+        passed, self._began = time.monotonic() - self._began, time.monotonic()
+        low, high = 0.0, max(turns, default=0.0)
+        for _ in range(30):
+            wait = (low + high) / 2
+            later = sum(turn - wait for turn in turns if turn > wait)
+            low, high = (wait, high) if later > passed / 100 else (low, wait)
+        return [sum(turn * turn for turn in turns) / 2 / passed, high]
+
+    def _turn(self) -> None:
+        now = time.thread_time()
+        self._turns.append(now - self._last)
+        self._last = now
+        self._call()
 
 
 @implementer(IHistoryStore)
@@ -84,15 +124,21 @@ class Observed(Routing):
         super().__init__(reactor, folder)
         self.node: _Timing = _Timing(PARAMETERS, PortMaker(reactor, {}), reactor)
         self._path = folder / "history.db"
+        self._turns = Turns(reactor)
+
+    def waits(self) -> list[float]:
+        """The mean and the 99th percentile of `Turns` since last asked, in ms."""
+        return [wait * 1000 for wait in self._turns.waits()]
 
     def ages(self) -> list[float]:
         """The median and the 99th percentile of the ages of messages since last asked, in ms."""
         ages, self.node.ages = self.node.ages, []
         return [quantile(ages, part) * 1000 for part in (0.5, 0.99)]
 
-    def decided(self) -> list[float]:
-        """How many decisions there were, and how long they took together, in s."""
-        return [self.node.decisions, self.node.decidingSeconds]
+    def deciding(self) -> float:
+        """What decisions took since last asked, in the mean, in ms."""
+        taken, self.node.deciding = self.node.deciding, []
+        return sum(taken) / max(1, len(taken)) * 1000
 
     def watch(self, dead: bool) -> int:
         """Let there be observers; answers the port of the page.

@@ -33,13 +33,15 @@ class Found:
     """What was found in one window.
 
     ages: of messages when they had been handled: median and 99th percentile, ms.
+    waits: of messages for what the router itself was busy with: mean and 99th percentile, ms.
     falls, rises: from a changed demand until the grant that follows it: the same, ms.
-    deciding: the mean time of a decision, ms.
+    deciding: of the processor's time for a decision, mean, ms.
     share: of a core that the router took, %.
     lost: how many devices lost their session.
     """
 
     ages: list[float]
+    waits: list[float]
     falls: list[float]
     rises: list[float]
     deciding: float
@@ -101,17 +103,16 @@ class Scene:
         self._exchange.ask("connect", self._port, self._resting, self._trading, 16, True)
         self._exchange.tell("trade", WARM_SECONDS + SECONDS)
         time.sleep(WARM_SECONDS)
-        self._server.ask("ages")
-        before, decided = self._server.ask("usage"), self._server.ask("decided")
+        asked = ("ages", "waits", "deciding", "usage")
+        *_, before = map(self._server.ask, asked)
         took = self._exchange.answer()
-        after, ages = self._server.ask("usage"), self._server.ask("ages")
-        count, seconds = (b - a for a, b in zip(decided, self._server.ask("decided"), strict=True))
+        ages, waits, deciding, after = map(self._server.ask, asked)
         check()
         lost = self._crowd.answer()["lost"] + took["lost"]
         for devices in (self._crowd, self._exchange):
             devices.ask("hangUp")
         share = (after[0] - before[0]) / (after[1] - before[1]) * 100
-        return Found(ages, took["falls"], took["rises"], seconds / count * 1000, share, lost)
+        return Found(ages, waits, took["falls"], took["rises"], deciding, share, lost)
 
 
 def run(rounds: int, devices: int) -> Iterator[Row]:
@@ -132,17 +133,17 @@ def run(rounds: int, devices: int) -> Iterator[Row]:
 def _rows(
     which: str, watched: list[Found], alone: list[Found], mostRatio: float | None
 ) -> Iterator[Row]:
-    for what, name in (
-        ("age of messages", "ages"),
-        ("a lower demand until the lower grant", "falls"),
-        ("a higher demand until a higher grant", "rises"),
+    for what, unit, of in (
+        ("age of messages, median", "ms", lambda found: found.ages[0]),
+        ("age of messages, p99", "ms", lambda found: found.ages[1]),
+        ("wait for the router's own work, mean", "ms", lambda found: found.waits[0]),
+        ("wait for the router's own work, p99", "ms", lambda found: found.waits[1]),
+        ("a lower demand until the lower grant, median", "ms", lambda found: found.falls[0]),
+        ("a lower demand until the lower grant, p99", "ms", lambda found: found.falls[1]),
+        ("a higher demand until a higher grant, median", "ms", lambda found: found.rises[0]),
+        ("a higher demand until a higher grant, p99", "ms", lambda found: found.rises[1]),
+        ("a decision", "ms", lambda found: found.deciding),
+        ("of a core", "%", lambda found: found.share),
     ):
-        for number, part in enumerate(("median", "p99")):
-            values, baselines = (
-                [getattr(found, name)[number] for found in each] for each in (watched, alone)
-            )
-            line = f"{which}: {what}, {part}"
-            yield Row(line, "ms", values, "no observers", baselines, mostRatio)
-    for what, unit, name in (("a decision", "ms", "deciding"), ("of a core", "%", "share")):
-        values, baselines = ([getattr(found, name) for found in each] for each in (watched, alone))
+        values, baselines = ([of(found) for found in each] for each in (watched, alone))
         yield Row(f"{which}: {what}", unit, values, "no observers", baselines, mostRatio)

@@ -110,7 +110,7 @@ class BenchmarkTests(SynchronousTestCase):
     def test_observers(self) -> None:
         self.patch(observers, "VIEWERS", 3)
         self.patch(observers.Scene, "check", lambda scene, dead: None)  # nobody stalls so soon
-        self.assertMeasured(list(observers.run(1, 20)), 17)
+        self.assertMeasured(list(observers.run(1, 20)), 21)
 
     def test_pressure(self) -> None:
         self.assertMeasured(list(pressure.run(1, 20)), 4)

@@ -201,7 +201,8 @@ class Tree:
     def _lookForImpostor(self, identity: str, route: Route | None, now: float) -> None:
         path = route.path if route is not None else ()
         at = path.index(self.identity) if self.identity in path else len(path)
-        if path[at:] in ((), self.route.path):
+        ours = route is not None and Route(route.rank, path[at:]) == self.route
+        if at == len(path) or ours:
             self._doubted.pop(identity, None)
             if self.impostor == identity:
                 self.impostor = None

@@ -392,6 +392,12 @@ class ChoiceTests(SynchronousTestCase):
         self.wait(0.1)
         self.assertIsNone(self.tree.impostor)
 
+    def test_aRootOfOurNameThatIsNotWhatWeAre(self) -> None:
+        """We have lost our upstream; a root by nature of our name is somebody else."""
+        self.says = {"first": Route(ROOT, ("first", "me"))}
+        self.wait(3.3)
+        self.assertEqual(self.tree.impostor, "first")
+
     def test_whatHangsOnUsIsNoImpostor(self) -> None:
         self.says = {"child": Route(LOST, ("child", "me"))}
         self.wait(5.0)

@@ -6,6 +6,7 @@ takes in.  Both ends meter that.  So a router that believes in power that is not
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from zope.interface import implementer
@@ -25,6 +26,7 @@ class Terminal:
 
     import_w, export_w: what they may carry; expires: until when.
     lies: makes of what flows what its meter shows.
+    exported: what it might put out lately, and when, the newest last.
     """
 
     def __init__(
@@ -37,12 +39,15 @@ class Terminal:
         self.stage = PowerStage(clock, rating_w)
         self.import_w = self.export_w = self.expires = 0.0
         self.lies: Callable[[float], float] = lambda watts: watts
+        self.exported: deque[tuple[float, float]] = deque([(clock.seconds(), 0.0)])
+        self._clock = clock
         self._beyond = beyond
         self._voltage = voltage
 
     def setLimits(self, import_w: float, export_w: float, expires: float) -> None:
         self.import_w, self.export_w, self.expires = import_w, export_w, expires
         self.stage.setLimits(import_w, export_w, expires)
+        self._note()
 
     def close(self) -> None:
         self.stage.close()
@@ -50,6 +55,18 @@ class Terminal:
     def open(self) -> None:
         self.import_w = self.export_w = 0.0
         self.stage.open()
+        self._note()
+
+    def _note(self) -> None:
+        if self.export_w != self.exported[-1][1]:
+            self.exported.append((self._clock.seconds(), self.export_w))
+
+    def mostExported(self, seconds: float) -> float:
+        """The most that it might put out at any time of the last so many seconds, W."""
+        begin = self._clock.seconds() - seconds
+        while len(self.exported) > 1 and self.exported[1][0] <= begin:
+            self.exported.popleft()
+        return max(watts for _, watts in self.exported)
 
     def allows(self) -> tuple[float, float]:
         """What it would carry now, W in and out."""

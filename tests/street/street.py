@@ -282,6 +282,7 @@ class Street:
         for house, other, end in ((lower, upper, 0), (upper, lower, 1)):
             house.terminals[other.identity] = cable.ends[end]
             house.settings.setdefault(other.identity, settings)
+        lower.above.order.append(upper.identity)
         dialling, listening = (upper, lower) if upperDials else (lower, upper)
         late = delay if callable(delay) else lambda: delay
         line = Line(self.clock, listening.door, late)
@@ -291,7 +292,6 @@ class Street:
             identity=listening.identity,
             backoff=steadyBackoff(),
         )
-        lower.above.order.append(upper.identity)
         way = Way(lower, upper, cable, line)
         self.ways.append(way)
         keepDialled(line, factory).startService()
@@ -344,3 +344,15 @@ def _leadsBack(goes: dict[str, list[str]]) -> bool:
         for giver in ends:
             del left[giver]
     return False
+
+
+GOOD_FOR = 0.35
+"""How long what was granted may still be drawn, s: consent of 200 ms, its way, a sweep, a step."""
+
+
+def linksHold(street: Street) -> None:
+    """Over each cable nobody takes more than the other end has lately granted."""
+    for way in street.ways:
+        for taker, giver in (way.cable.ends, way.cable.ends[::-1]):
+            most = giver.mostExported(GOOD_FOR)
+            assert taker.import_w <= most + 0.1, f"{taker.import_w} W of {most} W: {way.names}"

@@ -10,7 +10,7 @@ from typing import Final
 
 from epnet.config.model import CLIENT, PEER, ROUTER, makeConfiguration
 from epnet.config.policykeys import POLICY
-from epnet.config.portkeys import PORT
+from epnet.config.portkeys import BUS, PORT
 from epnet.config.programkeys import DOWNSTREAM, HISTORY, HTTP, LIMITS, OURSELVES, TRUST, UPSTREAM
 from epnet.config.tables import Named, Table, table, tablesIn
 
@@ -24,6 +24,7 @@ ROOT: Final = Table(
         table("policy", POLICY, roles=[ROUTER]),
         table("upstream", UPSTREAM, roles=[ROUTER, CLIENT, PEER]),
         table("downstream", DOWNSTREAM, roles=[ROUTER]),
+        table("bus", BUS, roles=[ROUTER]),
         table("http", HTTP, roles=[ROUTER]),
         table("limits", LIMITS),
         table("history", HISTORY, roles=[ROUTER]),

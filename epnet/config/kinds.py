@@ -207,6 +207,22 @@ class Choice(Kind):
         return Choice(validator.words)
 
 
+class Flag(Kind):
+    """Whether something is so."""
+
+    expected = "true or false"
+
+    def convert(self, value: object, reading: Reading) -> object:
+        """Check that it is one of them."""
+        if not isinstance(value, bool):
+            raise self.unfit(value)
+        return value
+
+    def describe(self, value: object) -> str:
+        """As TOML has it."""
+        return shown(value)
+
+
 @attrs.frozen
 class Text(Kind):
     """A text that is not empty, without control characters."""

@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 
 from epnet.limits import ConnectionLimits, SessionSettings, between
+from epnet.router.bus import BusSettings
 from epnet.router.policy import DevicePolicy, NetworkPolicy, Policies, RemotePolicy
 from epnet.router.settings import AC_VOLTAGE, DC_VOLTAGE, PortSettings
 from epnet.router.terms import Group
@@ -116,6 +117,7 @@ class Configuration:
     ports: by identity.
     defaultPort: of trusted devices that `ports` does not name; None to refuse them, or, where no
         port is described at all, to give every device one by its type.
+    bus: the bus that the ports on side C hang on, or None.
     """
 
     router: Ourselves = attrs.field(factory=Ourselves)
@@ -125,6 +127,7 @@ class Configuration:
     policy: Policing = attrs.field(factory=Policing)
     upstream: Dialled = attrs.field(factory=Dialled)
     downstream: Called = attrs.field(factory=Called)
+    bus: BusSettings | None = None
     http: Page = attrs.field(factory=Page)
     history: Recorded = attrs.field(factory=Recorded)
     limits: Bounding = attrs.field(factory=Bounding)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from epnet.config.kinds import Choice, Number, Text, Window
+from epnet.config.kinds import Choice, Flag, Number, Text, Window
 from epnet.config.model import makePort
 from epnet.config.tables import Table, key
+from epnet.router.bus import BusSettings
 from epnet.router.losses import Loss
 from epnet.router.settings import PortSettings
 
@@ -108,4 +109,19 @@ PORT: Final = Table(
         ),
     ),
     makePort,
+)
+
+BUS: Final = Table(
+    "[bus]",
+    "The DC bus that the router's ports on side C hang on, with other routers (EnergyNet §2.3).",
+    (
+        key(BusSettings, "name", Text(), "Its name, the same for all routers on it."),
+        key(
+            BusSettings,
+            "driver",
+            Flag(),
+            "Whether this router drives it: just one of all may.",
+        ),
+    ),
+    BusSettings,
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 from twisted.web import http
 from twisted.web.server import Request
 
+from epnet.errors import UsageError
 from epnet.observe.access import Access
 from epnet.observe.calls import Call
 from epnet.observe.export import CSV, HISTORY_FIELDS, JSON_LINES, HistoryAnswer, HistoryReader
@@ -166,6 +167,17 @@ class Api:
                 changes=True,
                 failures=NO_DEVICE,
             ),
+            Call(
+                f"{V1}/clear-bus",
+                "clear_bus",
+                "End the alarm of two drivers on the DC bus, where there is but one again.",
+                self._clearBus,
+                changes=True,
+                failures={
+                    http.NOT_FOUND: "The router is on no bus.",
+                    http.CONFLICT: "There still are two drivers.",
+                },
+            ),
             Call(f"{V1}/openapi.json", "openapi", "This description.", self._describe),
         )
 
@@ -247,6 +259,22 @@ class Api:
         )
         port.link.disconnect(values["reason"], values["reconnect"])
         return replyJson(request, http.OK, {"device": identity, "disconnecting": True})
+
+    def _clearBus(self, request: Request, _: dict[str, Any]) -> int:
+        bus = self._router.neighbours.bus
+        if bus.settings is None:
+            return refuse(request, http.NOT_FOUND, "this router is on no bus")
+        try:
+            bus.clear(self._clock.seconds())
+        except UsageError as error:
+            return refuse(request, http.CONFLICT, str(error))
+        self.log.info(
+            "{who} ends the alarm of bus {bus}",
+            who=self._access.who(request),
+            bus=bus.name,
+            security=True,
+        )
+        return replyJson(request, http.OK, {"bus": bus.name, "alarm": False})
 
     def _limit(self, request: Request, values: dict[str, Any]) -> int:
         identity, max_w, seconds = values["device"], values["max_w"], values["seconds"]

@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 from epnet.observe.accounting import JOULES_PER_WH, MeteringState
 from epnet.observe.history import HistoryState
 from epnet.observe.looking import Snapshots
-from epnet.observe.snapshot import Counters, DeviceState, State
+from epnet.observe.snapshot import BusState, Counters, DeviceState, State
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 """The media type of `renderMetrics`: the classic names it uses are valid in every version."""
@@ -46,6 +46,8 @@ class StateCollector(Collector):
         yield from _meteringMetrics(state["metering"])
         if state["history"] is not None:
             yield from _historyMetrics(state["history"])
+        if state["bus"] is not None:
+            yield from _busMetrics(state["bus"])
 
 
 class Metrics:
@@ -169,6 +171,21 @@ def _meteringMetrics(metering: MeteringState) -> Iterator[Metric]:
             "How old the savings of the energy meters are.",
             metering["unsaved_s"],
         )
+
+
+def _busMetrics(bus: BusState) -> Iterator[Metric]:
+    drivers = GaugeMetricFamily(
+        "epnet_bus_drivers", "Drivers of the DC bus that the router has heard of.", labels=["bus"]
+    )
+    drivers.add_metric([bus["name"]], len(bus["drivers"]))
+    yield drivers
+    alarm = GaugeMetricFamily(
+        "epnet_bus_alarm",
+        "Whether the DC bus has or had two drivers, so that nothing may flow on it.",
+        labels=["bus"],
+    )
+    alarm.add_metric([bus["name"]], bus["alarm"])
+    yield alarm
 
 
 def _powerMetrics(devices: list[DeviceState]) -> Iterator[Metric]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from epnet.connections import Connections
     from epnet.interfaces import ILink
     from epnet.protocol import EPProtocol
+    from epnet.router.bus import Bus
     from epnet.router.ports import Port
     from epnet.router.router import Router
 
@@ -118,6 +119,20 @@ class Totals(TypedDict):
     standing_w: float
 
 
+class BusState(TypedDict):
+    """The DC bus that the router is on.
+
+    driver: whether the router is meant to drive it.
+    drivers: those that it has heard of.
+    alarm: whether there are or were two, so that nothing may flow on it.
+    """
+
+    name: str
+    driver: bool
+    drivers: list[str]
+    alarm: bool
+
+
 class MessageCount(TypedDict):
     """How many messages of a type were 'sent' or 'received'."""
 
@@ -158,6 +173,7 @@ class State(TypedDict):
     configuration: what is wrong with its file, so that an earlier configuration is in force.
     certificates: s until what the router shows and goes by expires: own, authority, crl.
     history: how the recording of history fares; null where none is kept.
+    bus: the DC bus that the router is on, or null.
     """
 
     router: RouterState
@@ -171,6 +187,7 @@ class State(TypedDict):
     network: NetworkState
     metering: MeteringState
     history: HistoryState | None
+    bus: BusState | None
 
 
 def snapshot(router: Router, connections: Connections, uptime_s: float, time: datetime) -> State:
@@ -241,8 +258,20 @@ def stateWith(
         "network": networkState(router.accounts, router.ports.values()),
         "metering": meteringState(router.accounts),
         "history": None,
+        "bus": _busState(router.neighbours.bus),
     }
     return state
+
+
+def _busState(bus: Bus) -> BusState | None:
+    if bus.settings is None:
+        return None
+    return {
+        "name": bus.settings.name,
+        "driver": bus.settings.driver,
+        "drivers": list(bus.known),
+        "alarm": bus.alarm,
+    }
 
 
 def _messageCounts(connections: Connections) -> list[tuple[str, str, int]]:

@@ -30,8 +30,8 @@ from epnet.wire import RouterPath
 LIFETIME_SECONDS: Final = 5.0
 """How long a driver is known of that nobody speaks of any more."""
 
-WAY_SECONDS: Final = 0.25
-"""By how much what was heard ages on each way: more than a message that consents may take (S5)."""
+WAY_SECONDS: Final = 0.35
+"""By how much what was heard ages on each way: a tick, and more than consent may take (S5)."""
 
 CLEAR_SECONDS: Final = 60.0
 """How long there has to be one driver at most, for the alarm to end by itself."""
@@ -86,11 +86,13 @@ class Bus:
     identity: the router's own.
     settings: its bus, or None where it is on none.
     alarm: whether two drivers have been heard of, and that has not been cleared.
+    known: the drivers that were known of at the last look.
     """
 
     def __init__(self, identity: str, settings: BusSettings | None = None) -> None:
         self.settings = settings
         self.alarm = False
+        self.known: tuple[str, ...] = ()
         self._identity = identity
         self._heard: dict[str, float] = {}
         self._cleanSince: float | None = None
@@ -123,11 +125,17 @@ class Bus:
     def drivers(self, now: float) -> tuple[str, ...]:
         """The drivers of the bus that are known of now, this router among them if it is one."""
         self._forget(now)
-        ours: Iterable[str] = [self._identity] if self._drives else []
+        ours: Iterable[str] = [self._identity] if self.drives else []
         return tuple(sorted({*ours, *self._heard}))
 
     @property
-    def _drives(self) -> bool:
+    def name(self) -> str:
+        """The name of the bus; empty on none."""
+        return self.settings.name if self.settings is not None else ""
+
+    @property
+    def drives(self) -> bool:
+        """Whether this router is meant to drive it."""
         return self.settings is not None and self.settings.driver
 
     def claim(self, now: float) -> Claim | None:
@@ -141,7 +149,8 @@ class Bus:
     def look(self, now: float) -> bool:
         """See whether there is an alarm now; whether that has changed."""
         before = self.alarm
-        if len(self.drivers(now)) > 1:
+        self.known = self.drivers(now)
+        if len(self.known) > 1:
             self.alarm = True
             self._cleanSince = None
         elif self.alarm:
@@ -152,12 +161,16 @@ class Bus:
                 self.alarm = False
         return self.alarm is not before
 
+    def isNews(self, now: float) -> bool:
+        """Whether a look would find that there is an alarm now."""
+        return not self.alarm and len(self.drivers(now)) > 1
+
     def clear(self, now: float) -> None:
         """An operator ends the alarm.  Raises `UsageError` while there are two drivers."""
         drivers = self.drivers(now)
         if len(drivers) > 1:
             raise UsageError(
-                f"bus {self.settings.name if self.settings else ''!r} still has the drivers "
+                f"bus {self.name!r} still has the drivers "
                 f"{' and '.join(drivers)}: let only one of them say 'driver = true' in [bus]"
             )
         self.alarm = False

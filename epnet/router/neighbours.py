@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 from twisted.logger import Logger
 
 from epnet.interfaces import ILink
+from epnet.router import bounds
+from epnet.router.bus import Bus, Claim
 from epnet.router.folding import NOTHING, Network, fold, foldedStorage
+from epnet.router.reasons import Reason
 from epnet.router.routerport import RouterPort
 from epnet.router.tree import Link, Tree, routeFrom, routeOfStranger
 from epnet.wire import Message, RouterPath
@@ -51,6 +54,7 @@ class Neighbours:
     upstreams: which of them may be above it.
     tree: its place among them.
     uplink: the port over which power may flow as between parent and child, or None.
+    bus: the DC bus that the ports hang on, if they do.
     """
 
     log = Logger()
@@ -58,6 +62,7 @@ class Neighbours:
     def __init__(self, identity: str, upstreams: IUpstreams | None = None) -> None:
         self.upstreams: IUpstreams = upstreams or NoUpstreams()
         self.tree = Tree(identity)
+        self.bus = Bus(identity)
         self.uplink: RouterPort | None = None
         self._since: dict[str, float] = {}
         self._strangers: set[str] = set()
@@ -80,20 +85,24 @@ class Neighbours:
         self._strangers.discard(port.identity)
 
     def heard(self, port: Port, message: Message, now: float) -> bool:
-        """Take note of a message; say whether the way of a router has changed."""
+        """Take note of a message; say whether a plan should follow soon."""
         if not isinstance(port, RouterPort) or not isinstance(message, RouterPath):
             return False
+        claim = Claim.of(message)
+        if claim is not None:
+            self.bus.heard(claim, now)
         self._strangers.discard(port.identity)
         before = self.tree.routeOf(port.identity, now)
         route = routeFrom(message, port.identity)
         self.tree.heard(port.identity, route, now)
-        return route != before
+        return route != before or self.bus.isNews(now)
 
     # Deciding
 
     def settle(self, ports: Collection[Port], now: float) -> None:
         """Choose the parent anew, and tell each port what its link is for."""
         routers = [p for p in ports if isinstance(p, RouterPort) and p.link is not None]
+        self._guardBus(routers, now)
         upstreams = self._inOrder(routers)
         self._noteStrangers(upstreams, now)
         quiet = self.uplink is None or not (self.uplink.import_w or self.uplink.export_w)
@@ -117,8 +126,10 @@ class Neighbours:
         found = []
         for port in routers:
             preference = self.upstreams.preference(port.link) if port.link is not None else None
+            if self.bus.drives and port.isOn(self.bus.name):
+                preference = None
             port.isUpstream = preference is not None
-            if preference is not None:
+            if preference is not None and port.halted is None:
                 found.append((preference, port.identity, port))
         return [port for _, _, port in sorted(found, key=lambda each: each[:2])]
 
@@ -130,6 +141,24 @@ class Neighbours:
             if silent or name in self._strangers:
                 self._strangers.add(name)
                 self.tree.heard(name, routeOfStranger(name), now)
+
+    def _guardBus(self, routers: Collection[RouterPort], now: float) -> None:
+        """Let nothing flow on a bus that has two drivers; pass on what is known of them."""
+        settings, changed = self.bus.settings, self.bus.look(now)
+        claim = self.bus.claim(now)
+        for port in routers:
+            port.claim, port.halted = claim, None
+            if settings is not None and self.bus.alarm and port.isOn(settings.name):
+                port.halted = bounds.watts(0.0, Reason.BUS, settings.name)
+        if settings is not None and changed and self.bus.alarm:
+            self.log.critical(
+                "ALARM: BUS {bus} HAS TWO DRIVERS, {drivers}: NOTHING FLOWS ON IT; let only one "
+                "say 'driver = true' in [bus]",
+                bus=settings.name,
+                drivers=" and ".join(self.bus.known),
+            )
+        elif settings is not None and changed:
+            self.log.warn("bus {bus} has no second driver any more", bus=settings.name)
 
     def _tellOfParent(self) -> None:
         if self.tree.parent is None:

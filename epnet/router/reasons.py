@@ -143,6 +143,10 @@ class Reason(enum.Enum):
         "no power over this link between routers: {by}",
         "the routers have to settle on it as the way to their root",
     )
+    BUS = (
+        "bus {by} has two drivers: nothing may flow on it until it has had one for a minute",
+        "all drivers of bus {by} but one have to go; an operator may clear it then",
+    )
     LEAVING = ("it is leaving: nothing may flow", "the device has to come back")
     ISOLATION = (
         "isolation fault: nothing may flow until it has been clean for a minute",

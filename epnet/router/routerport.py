@@ -32,6 +32,7 @@ from epnet.consent import CONSENT_LIFETIME, offeredPower, requestedPower
 from epnet.interfaces import ILink, IPort
 from epnet.router import bounds, speech
 from epnet.router.bounds import Bound
+from epnet.router.bus import Claim
 from epnet.router.folding import NOTHING, Fold
 from epnet.router.planning import Place, Step
 from epnet.router.ports import Port
@@ -58,10 +59,11 @@ OWN, BELOW, ABOVE = 0, 1, 2
 
 
 class _Told(NamedTuple):
-    """What the other router was told last: powers, W, and the way."""
+    """What the other router was told last: powers, W, the way, and who drives our bus."""
 
     powers: tuple[float, ...]
     route: Route
+    drivers: tuple[str, ...] = ()
 
 
 class RouterPort(Port):
@@ -73,6 +75,8 @@ class RouterPort(Port):
     fold: what our network is to the other one, if that is our parent.
     offerPrices: what our offer costs, or None where that is not known.
     folded: all storage of our network, or None.
+    claim: what it is told of our bus, or None.
+    halted: why nothing may flow over it, as over all that hang on our bus, or None.
     """
 
     def __init__(self, identity: str, settings: PortSettings, converter: IPort) -> None:
@@ -82,10 +86,27 @@ class RouterPort(Port):
         self.fold = NOTHING
         self.offerPrices: tuple[Price, ...] | None = None
         self.folded: StorageParameters | None = None
+        self.claim: Claim | None = None
+        self.halted: Bound | None = None
+        self._bus: str | None = None
+        self._knowsWays = False
         self._ready_w, self._readyAt = 0.0, -inf
         self._heard: dict[type[Message], float] = {}
         self._told = _Told((), self.route)
         super().__init__(identity, settings, converter)
+
+    def isOn(self, bus: str) -> bool:
+        """Whether it hangs on that bus: the other router says so; nobody knows it of a stranger."""
+        return not self._knowsWays or self._bus == bus
+
+    @property
+    def blocked(self) -> bool:
+        """Whether nothing may flow: as of any port, or because its bus has two drivers."""
+        return super().blocked or self.halted is not None
+
+    def _stopped(self, now: float) -> Bound | None:
+        stopped = super()._stopped(now)
+        return stopped if stopped is not None else self.halted
 
     @property
     def isUp(self) -> bool:
@@ -110,6 +131,7 @@ class RouterPort(Port):
         super().attach(link)
         self._readyAt = -inf
         self._heard.clear()
+        self._knowsWays = False
         self.role, self.fold = None, NOTHING
 
     def heard(self, message: Message, now: float) -> bool:
@@ -117,6 +139,7 @@ class RouterPort(Port):
         super().heard(message, now)
         if isinstance(message, RouterPath):
             self._ready_w, self._readyAt = max(0.0, message.ready or 0.0), now
+            self._bus, self._knowsWays = message.bus, True
             said_w = self._ready_w
         elif isinstance(message, SupplyParameters):
             said_w = offeredPower(message)
@@ -186,7 +209,7 @@ class RouterPort(Port):
         return self.fold.price * (1.0 + lost)
 
     def _bounds(self, now: float) -> tuple[Bound, Bound]:
-        standby = self._standby()
+        standby = self._standby() if self.halted is None else None
         return super()._bounds(now) if standby is None else (standby, standby)
 
     def _standby(self) -> Bound | None:
@@ -218,7 +241,8 @@ class RouterPort(Port):
         told = self._asDevice(now) if above else super().messages(now)
         ready = self.export_w if self.isUp else None
         self._told = self._toTell()
-        return [*told, RouterPath(rank=self.route.rank, path=self.route.path, ready=ready)]
+        way = RouterPath(rank=self.route.rank, path=self.route.path, ready=ready)
+        return [*told, way if self.claim is None else way.replace(**self.claim.fields())]
 
     def _asDevice(self, now: float) -> list[Message]:
         """Need, offer and storage of the whole network; nothing on a link that is not up."""
@@ -237,7 +261,8 @@ class RouterPort(Port):
 
     def _toTell(self) -> _Told:
         powers = (*self.fold[:2], self.export_w, self.asked_w)
-        return _Told(powers, self.route)
+        drivers = self.claim.drivers if self.claim is not None else ()
+        return _Told(powers, self.route, drivers)
 
     @property
     def hasNews(self) -> bool:
@@ -245,6 +270,6 @@ class RouterPort(Port):
         now, before = self._toTell(), self._told
         if self.link is None:
             return False
-        return now.route != before.route or any(
+        return now[1:] != before[1:] or any(
             abs(new - old) > NEWS_W for new, old in zip(now.powers, before.powers, strict=False)
         )

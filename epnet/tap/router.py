@@ -167,6 +167,7 @@ def makeService(options: Options) -> IService:
         if demonstrated:  # a demonstration takes everybody
             ports, default = {**demonstrated, **ports}, default or PortSettings()
         router.describe(ports, default)
+        router.neighbours.bus.describe(configuration.bus)
         (policies.configured if policies else router.setPolicies)(configuration.policies)
 
     keepConfiguration(top, options, trustKeeper, connections, apply)

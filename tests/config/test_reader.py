@@ -15,6 +15,7 @@ from epnet.config.kinds import Choice, Kind, Number, Several, Window
 from epnet.config.model import CLIENT, ROLES, ROUTER, SERVER, Configuration
 from epnet.config.reader import LARGEST, ConfigurationError, Found, parseConfiguration
 from epnet.config.tables import Named, Table
+from epnet.router.bus import BusSettings
 from epnet.router.losses import Loss
 from epnet.router.policy import DevicePolicy, NetworkPolicy, RemotePolicy
 from epnet.router.settings import DC_VOLTAGE, PortSettings
@@ -86,6 +87,9 @@ hosts = ["street@192.0.2.1", "router.example:1,[::1]:2"]
 identities = ["transformer"]
 [downstream]
 hosts = ["house-2@192.0.2.2"]
+[bus]
+name = "row"
+driver = true
 [http]
 listen = "tcp:8080:interface=127.0.0.1"
 tls_certificate = "http.pem"
@@ -152,6 +156,16 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual(
             self.read.trust.authorities, (Path("/etc/epnet/a.pem"), Path("/etc/epnet/b.pem"))
         )
+
+    def test_bus(self) -> None:
+        self.assertEqual(self.read.bus, BusSettings("row", driver=True))
+        self.assertEqual(parse('[bus]\nname = "row"').configuration.bus, BusSettings("row"))
+        for text, reason in (
+            ("[bus]\ndriver = true", "needs name"),
+            ('[bus]\nname = "row"\ndriver = 1', "true or false"),
+            (f'[bus]\nname = "{"x" * 257}"', "1 to 256 characters"),
+        ):
+            self.assertIn(reason, str(self.assertRaises(ConfigurationError, parse, text)))
 
     def test_pageAndHistory(self) -> None:
         page = self.read.http

@@ -6,6 +6,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.observe.fields import BadField, Choice, Field, Flag, Number, Text, readBody, readQuery
+from epnet.router.bus import LIFETIME_SECONDS, BusSettings, Claim
 from epnet.wire import DemandParameters, SupplyParameters
 from tests.observe.house import hear
 from tests.observe.sitecase import SiteTestCase
@@ -162,6 +163,27 @@ class ChangeTests(SiteTestCase):
             response = self.ask(path)
             self.assertEqual((response.code, response.headers["allow"]), (405, "POST"))
         self.assertEqual(self.post("/api/v1/state", {}).code, 405)
+
+
+class BusTests(SiteTestCase):
+    CLEAR = "/api/v1/clear-bus"
+
+    def test_onNoBusThereIsNothingToClear(self) -> None:
+        self.assertEqual(self.post(self.CLEAR, {}).code, 404)
+
+    def test_theAlarmIsClearedOnceThereIsOneDriver(self) -> None:
+        bus, clock = self.house.router.neighbours.bus, self.house.clock
+        bus.describe(BusSettings("row", driver=True))
+        bus.heard(Claim("row", ("other",), 0.0), clock.seconds())
+        self.house.router.allocate()
+        refused = self.post(self.CLEAR, {})
+        self.assertEqual(refused.code, 409)
+        self.assertIn("still has the drivers", refused.json()["error"])
+        clock.advance(LIFETIME_SECONDS)
+        with capturedLogs() as events:
+            self.assertEqual(self.post(self.CLEAR, {}).json(), {"bus": "row", "alarm": False})
+        self.assertIn("ends the alarm of bus row", formatEvent(events[0]))
+        self.assertFalse(bus.alarm)
 
 
 class QueryTests(SiteTestCase):

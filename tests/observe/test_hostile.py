@@ -28,6 +28,7 @@ ADDRESSES = (
     "/api/v1/decisions",
     "/api/v1/devices/car/limit",
     "/api/v1/devices/car/disconnect",
+    "/api/v1/clear-bus",
     "/api/v1/openapi.json",
 )
 UNAVAILABLE = {"/readyz"}

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from epnet.interfaces import PortReading
 from epnet.observe.looking import Snapshots
 from epnet.observe.metrics import Metrics
+from epnet.router.bus import BusSettings, Claim
 from epnet.wire import DemandParameters, StorageParameters, SupplyParameters
 from tests.observe.house import House, hear
 
@@ -107,6 +108,17 @@ class MetricsTests(SynchronousTestCase):
         failures = found["epnet_invariant_failures_total"]
         self.assertEqual(failures[(("invariant", "9"),)], 2)
         self.assertEqual(sum(failures.values()), 2)
+
+    def test_twoDriversOnTheBus(self) -> None:
+        self.assertNotIn("epnet_bus_alarm", self.read())
+        bus = self.house.router.neighbours.bus
+        bus.describe(BusSettings("row", driver=True))
+        bus.heard(Claim("row", ("other",), 0.0), self.house.clock.seconds())
+        self.house.router.allocate()
+        self.house.clock.advance(1.0)
+        found = self.read()
+        self.assertEqual(found["epnet_bus_drivers"], {(("bus", "row"),): 2})
+        self.assertEqual(found["epnet_bus_alarm"], {(("bus", "row"),): 1})
 
     def test_whenCertificatesExpire(self) -> None:
         self.house.connections.expiries = {

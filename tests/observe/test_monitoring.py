@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.observe.metrics import Metrics
+from epnet.router.bus import BusSettings
 from tests.test_cli_words import household
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "http.rst"
@@ -28,6 +29,7 @@ def rendered() -> str:
     house.connections.deviations["bad-mix"] += 1
     accounts = house.router.accounts
     accounts.wereSaved(accounts.kept(), house.clock.seconds())
+    house.router.neighbours.bus.describe(BusSettings("row"))
     house.connections.expiries = {"own": house.snapshots.timeOfDay()}
     house.snapshots.history = lambda: {"waiting": 0, "written": 5, "dropped": 1, "failure": None}
     return Metrics(house.snapshots).render().decode()

@@ -268,7 +268,7 @@ class Api:
             bus.clear(self._clock.seconds())
         except UsageError as error:
             return refuse(request, http.CONFLICT, str(error))
-        self.log.info(
+        securityLog.info(
             "{who} ends the alarm of bus {bus}",
             who=self._access.who(request),
             bus=bus.name,

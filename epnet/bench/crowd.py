@@ -43,6 +43,7 @@ STAMP: Final = 4503599627370497.5
 _DOUBLE: Final = struct.Struct(">d")
 _RECORD: Final = 16384
 _PAUSE_SECONDS: Final = 0.001
+_IDLE_SECONDS: Final = 1.0
 _REVERSED: Final = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -91,13 +92,14 @@ class Device:
     """One connection, from the dialling on.
 
     took: how long it took until the server said something, in s; None before that.
+    spokeAt: when it said something the last time, in s.
     """
 
     def __init__(self, connection: ssl.SSLSocket, greeting: bytes) -> None:
         self.took: float | None = None
         self._socket = connection
         self._greeting = greeting
-        self._began = time.monotonic()
+        self._began = self.spokeAt = time.monotonic()
 
     def fileno(self) -> int:
         """For selectors."""
@@ -118,6 +120,7 @@ class Device:
 
     def say(self, frame: bytes) -> bool:
         """Send a frame; False where the server does not read, or is gone: `hear` finds that out."""
+        self.spokeAt = time.monotonic()
         try:
             self._socket.send(frame)
         except OSError:
@@ -166,10 +169,13 @@ class Crowd:
         """Connect devices `first` and on, so many at once; answers how long each took, in s.
 
         greet: whether they say who they are, as EP does; else they make an offer, to be sent back.
+
+        Those who are connected say something now and then: who is silent for 3 s is lost.
         """
         numbers = iter(range(first, first + count))
         waiting: set[Device] = set()
         took: list[float] = []
+        expected = len(self._devices) + count
         until = time.monotonic() + PATIENCE
         while len(took) < count:
             for number in islice(numbers, atOnce - len(waiting)):
@@ -179,8 +185,14 @@ class Crowd:
             shown = {device for device in waiting if device.took is not None}
             waiting -= shown
             took += [device.took for device in shown if device.took is not None]
-            if time.monotonic() > until:
+            now = time.monotonic()
+            for device in self._devices:
+                if device not in waiting and now - device.spokeAt > _IDLE_SECONDS:
+                    device.say(self._words.at(now))
+            if now > until:
                 raise TimeoutError(f"{count - len(took)} devices did not connect")
+        if len(self._devices) < expected:
+            raise ConnectionError(f"{expected - len(self._devices)} devices were dropped again")
         return took
 
     def run(self, seconds: float, hertz: float) -> dict[str, int]:

@@ -43,9 +43,17 @@ class Market:
         self._anyKnown = False
         self._told: tuple[Price, ...] = ()
 
-    def open(self, ports: Collection[Port], policies: Policies) -> None:
-        """Put the prices of this moment into the places of all ports."""
-        forecasts = self._forecasts(ports)
+    def open(self, everyone: Collection[Port], ports: Collection[Port], policies: Policies) -> None:
+        """Put the prices of this moment into the places of ports.
+
+        everyone: who has a part in it: these ports, and others of which nothing has changed.
+        """
+        self._lookUp(ports)
+        forecasts = {
+            port.identity: port.forecast.price
+            for port in everyone
+            if port.forecast.price is not None
+        }
         currency = commonCurrency(policies.network.currency, forecasts.values())
         currencies = {price.currency for price in forecasts.values()}
         self.foreign = frozenset(currencies - {currency})
@@ -54,13 +62,13 @@ class Market:
             for identity, price in forecasts.items()
             if price.currency == currency
         }
-        anyKnown = bool(known) or any(port.settings.price is not None for port in ports)
+        anyKnown = bool(known) or any(port.settings.price is not None for port in everyone)
         self._currency, self._anyKnown = currency, anyKnown
-        self.low = self._isLow(ports, policies.network.min_soc)
+        self.low = self._isLow(everyone, policies.network.min_soc)
         for port in ports:
             self._price(port, known.get(port.identity), anyKnown)
         self.kept = frozenset(
-            port.identity for port in ports if port.tier is Tier.GRID and port.rank
+            port.identity for port in everyone if port.settings.side == "B" and port.rank
         )
 
     def told(self, price: float) -> tuple[Price, ...] | None:
@@ -73,17 +81,12 @@ class Market:
             self._told = (Price(when, amount, self._currency),)
         return self._told
 
-    def _forecasts(self, ports: Collection[Port]) -> dict[str, Price]:
-        found: dict[str, Price] = {}
-        when = None
+    def _lookUp(self, ports: Collection[Port]) -> None:
+        """Bring forecasts up to now."""
+        when = self._timeOfDay()
         for port in ports:
-            supply = port.link.latest(SupplyParameters) if port.link is not None else None
-            if isinstance(supply, SupplyParameters) and supply.energy_prices:
-                when = when or self._timeOfDay()
-                price = port.forecast.at(supply.energy_prices, when)
-                if price is not None:
-                    found[port.identity] = price
-        return found
+            supply = port.said(SupplyParameters)
+            port.forecast.at(None if supply is None else supply.energy_prices, when)
 
     def _isLow(self, ports: Collection[Port], least: float) -> bool:
         if least <= 0.0:

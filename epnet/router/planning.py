@@ -29,7 +29,7 @@ from epnet.router.dynamics import ANYWHERE, Approach
 from epnet.router.fairness import Groups
 from epnet.router.merit import RESIDUE, MeritOrder
 from epnet.router.reasons import Reason
-from epnet.router.terms import Allocation, Setpoint, Sink, Source
+from epnet.router.terms import NOTHING, Allocation, Setpoint, Sink, Source
 
 NEAR: Final = 1e-3
 """Watts that rounding may cost."""
@@ -67,6 +67,18 @@ class Place:
     strict: bool = False
     importing: Approach = ANYWHERE
     exporting: Approach = ANYWHERE
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has nothing and can have nothing: a plan need not know of it."""
+        return not (
+            self.source.max_w
+            or self.sink.max_w
+            or self.import_w
+            or self.export_w
+            or self.asked_w
+            or self.draws_w
+        )
 
 
 class Step(NamedTuple):
@@ -135,6 +147,12 @@ def _withdrawn(powers: Iterable[tuple[Sink, float]]) -> list[float]:
 
 def _because(setpoint: Setpoint, reason: Reason, limit: float) -> Setpoint:
     return Setpoint(setpoint.identity, setpoint.power_w, reason, limit)
+
+
+def idleStep(place: Place, now: float) -> Step:
+    """The step of a place that is idle."""
+    importing, exporting = place.importing.seeing(0.0, now), place.exporting.seeing(0.0, now)
+    return Step(0.0, 0.0, 0.0, importing, exporting, NOTHING, NOTHING, NOTHING, NOTHING)
 
 
 # Falls and rises

@@ -20,6 +20,7 @@ from epnet.router import bounds, speech
 from epnet.router.baseport import BasePort
 from epnet.router.bounds import Bound
 from epnet.router.decisions import Change, Decision, Direction, History, TransferState
+from epnet.router.dozing import Dozing, isNothing
 from epnet.router.dynamics import RISE_SECONDS, Draw, Requests, rampStep
 from epnet.router.planning import Place, Step
 from epnet.router.policy import DevicePolicy, RemotePolicy
@@ -30,6 +31,7 @@ from epnet.router.settings import PortSettings, Tier
 from epnet.router.supervision import (
     FAULT_COOLDOWN_SECONDS,
     LOSS_COOLDOWN_SECONDS,
+    OVER_W,
     Finding,
     Watch,
     mayClose,
@@ -59,6 +61,7 @@ class Port(BasePort):
     """
 
     __slots__ = (
+        "_doze",
         "_draw",
         "_facts",
         "_reading",
@@ -111,6 +114,7 @@ class Port(BasePort):
         self._storedAt = -inf
         self._requests = Requests()
         self._draw = Draw()
+        self._doze = Dozing(identity)
         self._facts: dict[Direction, Facts] = {}
         self._telling = speech.Repeated(speech.telling)
         self.describe(settings)
@@ -132,6 +136,7 @@ class Port(BasePort):
 
     def govern(self, policy: DevicePolicy, remote: RemotePolicy | None) -> None:
         """Take the policies for this device; `remote`: those for another network's router."""
+        self._doze.end()
         self.policy, self.remote = policy, remote
         self.standing = bounds.standingBounds(self.settings, policy, remote)
         sink = self.place.sink
@@ -140,6 +145,7 @@ class Port(BasePort):
 
     def limit(self, max_w: float | None, expires: float | None) -> None:
         """Take an operator's limit, W, until `expires`, s; None: none, or for good."""
+        self._doze.end()
         self._restraints.limit(max_w, expires)
 
     @property
@@ -171,12 +177,14 @@ class Port(BasePort):
     def attach(self, link: ILink) -> None:
         """Its device has connected.  Consent is never inherited: nothing is granted yet."""
         super().attach(link)
+        self._doze.end()
         self.peer = link.peer
         self._storedAt = -inf
         self._requests.clear()
 
     def detach(self, reason: str, now: float) -> None:
         """Its device is gone: no power can flow, and the port rests until its contactor is open."""
+        self._doze.end()
         if self.transfer.ongoing:
             self._restraints.rest(reason, LOSS_COOLDOWN_SECONDS, now)
         self.release()
@@ -199,6 +207,8 @@ class Port(BasePort):
         elif isinstance(message, StorageParameters):
             self._storedAt = now
         self._draw.heard(now)
+        if self.isolation.blocked or not isNothing(message):
+            self._doze.end()
         return False
 
     def stored(self, now: float) -> StorageParameters | None:
@@ -211,6 +221,27 @@ class Port(BasePort):
     def matters(self) -> bool:
         """Whether a plan has to know of it: its device is here, or may still draw."""
         return self.link is not None or self._draw.isHigher
+
+    def dozes(self, now: float) -> bool:
+        """Whether a plan may leave it alone: `doze` found it idle, and nothing has changed."""
+        if self.leaving or not self._doze.lasts(now):
+            return False
+        reading = self._reading = self.metered()
+        return reading is None or reading.import_w + reading.export_w <= min(
+            OVER_W, Transfer.STILL_FRACTION * self.settings.max_power
+        )
+
+    def doze(self, now: float) -> None:
+        """Begin to doze if it is idle, its device says nothing else, and nothing will pass."""
+        if (
+            self.place.idle
+            and self.resting
+            and max(said.watts for said in self._said) <= 0.0
+            and self._stopped(now) is None
+            and self.settings.side != "C"
+            and set(self.states.values()) == {TransferState.IDLE}
+        ):
+            self._doze.begin(now)
 
     def look(self, now: float, elapsed: float) -> Place:
         """Bring its place up to now: bounds, what is confirmed, how far it may rise."""

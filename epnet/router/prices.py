@@ -44,19 +44,23 @@ SLACK_SECONDS: Final = 15 * 60
 
 
 class Forecast:
-    """The price of a device's newest forecast (V9), looked up only when it can have changed."""
+    """The price of a device's newest forecast (V9), looked up only when it can have changed.
 
-    __slots__ = ("_prices", "_times", "_until", "_value")
+    price: the entry that held when it was looked up last, or None.
+    """
+
+    __slots__ = ("_prices", "_times", "_until", "price")
 
     def __init__(self) -> None:
         self._prices: Sequence[Price] | None = None
         self._times: list[datetime] = []
         self._until: tuple[datetime, datetime] | None = None
-        self._value: Price | None = None
+        self.price: Price | None = None
 
     def at(self, prices: Sequence[Price] | None, when: datetime) -> Price | None:
         """The entry of `prices` that holds at a time of day (aware); None before the first."""
         if not prices:
+            self._prices = self.price = None
             return None
         if prices is not self._prices and prices != self._prices:
             self._times = [price.timestamp for price in prices]
@@ -71,8 +75,8 @@ class Forecast:
                 else datetime.max.replace(tzinfo=when.tzinfo)
             )
             self._until = (start, end)
-            self._value = prices[index - 1] if index else None
-        return self._value
+            self.price = prices[index - 1] if index else None
+        return self.price
 
 
 def commonCurrency(given: str | None, forecasts: Iterable[Price]) -> str | None:

@@ -7,7 +7,7 @@ from math import fsum
 
 from epnet.router.bounds import Bound
 from epnet.router.decisions import Decision, Direction
-from epnet.router.planning import Plan, Step
+from epnet.router.planning import Plan, Step, idleStep
 from epnet.router.ports import Port
 from epnet.router.reasons import Reason, Ruling
 from epnet.router.terms import Allocation, Setpoint
@@ -60,7 +60,7 @@ def summed(ports: Iterable[Port], plan: Plan) -> Allocation:
     injected, lost = [], []
     for port in ports:
         name, loss = port.identity, port.settings.loss
-        step = plan.steps[name]
+        step = plan.steps.get(name) or idleStep(port.place, 0.0)  # of one that dozes
         sources[name] = Setpoint(name, step.import_w, *ruling(port, port.imports, step.importWhy))
         sinks[name] = Setpoint(name, step.export_w, *ruling(port, port.exports, step.exportWhy))
         if step.import_w > 0.0:

@@ -31,7 +31,7 @@ from epnet.router.governing import govern, groupsOf
 from epnet.router.invariants import Invariants
 from epnet.router.market import Market
 from epnet.router.neighbours import IUpstreams, Neighbours
-from epnet.router.planning import Place, Plan, plan
+from epnet.router.planning import Place, Plan, idleStep, plan
 from epnet.router.policy import Policies
 from epnet.router.portmaker import PortRefused, fits
 from epnet.router.ports import Port
@@ -113,7 +113,7 @@ class Router:
         self._clock = clock
         self._market = Market(timeOfDay)
         self._groups = Groups()
-        self._governed = False
+        self._ungoverned: set[Port] = set()
         self._limits: dict[str, tuple[float, float | None]] = {}
         self._byLink: dict[ILink, Port] = {}
         self._shedList = shedding.NOTHING
@@ -145,7 +145,7 @@ class Router:
         self.policies = policies
         network = policies.network
         self.accounts.currency, self.accounts.fee = network.currency, network.fee
-        self._governed = False
+        self._ungoverned.update(self.ports.values())
         self.allocate()
 
     def limit(self, identity: str, max_w: float | None, expires: float | None) -> None:
@@ -189,7 +189,7 @@ class Router:
                 self._refuse(port, f"its port is on side {settings.side} now")
             elif settings != port.settings:
                 port.describe(settings)
-        self._governed = False
+        self._ungoverned.update(self.ports.values())
         self.allocate()
 
     def _refuse(self, port: Port, reason: str) -> None:
@@ -220,7 +220,7 @@ class Router:
         port.attach(link)
         self._byLink[link] = port
         self.neighbours.opened(port, link, self._clock.seconds())
-        self._governed = False
+        self._ungoverned.add(port)
 
     def messageReceived(self, link: ILink, message: Message) -> None:
         """Act at once on what falls below what is in use; the rest waits for the tick."""
@@ -304,24 +304,30 @@ class Router:
         self._ticked = now
         self._urgent = False
         self.neighbours.settle(self.ports.values(), now)
-        ports = [port for port in self.ports.values() if port.matters]
-        places = [port.look(now, elapsed) for port in ports]
-        self._market.open(ports, self.policies)
+        everyone = [port for port in self.ports.values() if port.matters]
+        ports = [port for port in everyone if not port.dozes(now)]
+        for port in ports:
+            port.look(now, elapsed)
+        self._market.open(everyone, ports, self.policies)
         self._warnOfCurrencies()
         reserve = self.policies.network.reserve
+        places = [port.place for port in ports if not port.place.idle]
         network = Network(places, self._groups, self.standing_w, reserve, self._market.kept)
-        self.neighbours.fold(ports, network, self._market, now)
+        self.neighbours.fold(everyone, network, self._market, now)
 
         def planned(places: Sequence[Place]) -> Plan:
             return plan(places, self._groups, self.standing_w, reserve, now)
 
+        places = [port.place for port in ports if not port.place.idle]
         made = planned(places)
         self.invariants.check(places, made, self._groups, now, planned)
-        self._made, self._summed = (ports, made), None
+        made.steps.update((p.identity, idleStep(p.place, now)) for p in ports if p.place.idle)
+        self._made, self._summed = (everyone, made), None
         fell = {port for port in ports if port.take(made.steps[port.identity], now)}
         for port in ports:
             port.follow(now)
             decided(port, made.steps[port.identity], now)
+            port.doze(now)
         self._consentEnds = min((port.consentEnds for port in ports), default=inf)
         self._prepareShedding(ports, made.standing_w, now)
         took = perf_counter() - began
@@ -343,7 +349,7 @@ class Router:
     def _prepareShedding(self, ports: Iterable[Port], standing_w: float, now: float) -> None:
         if not 0.0 <= now - self._shedListAt < SHED_LIST_SECONDS:
             self._shedListAt = now
-            places = [port.settled() for port in ports]
+            places = [port.settled() for port in ports if not port.place.idle]
             self._shedList = shedding.prepare(places, self._groups, standing_w)
 
     def _hurry(self, now: float) -> None:
@@ -354,9 +360,9 @@ class Router:
 
     def _govern(self) -> None:
         """Bring policies to ports, once after either has changed."""
-        if not self._governed:
-            self._governed = True
-            govern(self.ports.values(), self.policies)
+        if self._ungoverned:
+            govern(self._ungoverned, self.policies)
+            self._ungoverned.clear()
             self._groups = groupsOf(self.policies, self.ports.values())
 
     def _shed(self, port: Port, now: float) -> None:

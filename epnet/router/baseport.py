@@ -95,6 +95,11 @@ class BasePort:
         return self.isolation.blocked or self.leaving
 
     @property
+    def busy(self) -> bool:
+        """Whether it gives or gets power, or its device is asked to give some."""
+        return self.import_w > 0.0 or self.export_w > 0.0 or self.asked_w > 0.0
+
+    @property
     def supplies(self) -> bool:
         """Whether its device has ever said that it supplies."""
         return self.link is not None and self.link.latest(SupplyParameters) is not None

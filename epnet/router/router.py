@@ -122,7 +122,8 @@ class Router:
         self._consentEnds = inf
         self._made: tuple[list[Port], Plan] | None = None
         self._summed: Allocation | None = None
-        self._urgent = False
+        self._urgent = self._isMissing = False
+        self._fellAt = -inf
         self._hurriedAt = -inf
         self._pause = HURRY_SECONDS
         self._foreign: frozenset[str] = frozenset()
@@ -256,7 +257,8 @@ class Router:
 
     def _plan(self, now: float) -> None:
         # A clock that jumped back is a reason to plan, too.
-        if now + SLACK - self._ticked >= TICK_SECONDS or now < self._ticked:
+        due = now + SLACK - self._ticked >= TICK_SECONDS or now < self._ticked
+        if due or self._isMissing:
             self.allocate()
         elif self._urgent:
             self._hurry(now)
@@ -270,8 +272,10 @@ class Router:
         port = self._byLink.get(link)
         if port is not None:
             port.leaving = True
-            self._shed(port, self._clock.seconds())
-            self.allocate()
+            now = self._clock.seconds()
+            self._shed(port, now)
+            if port.busy:
+                self._fellAway(now)
 
     def sessionClosed(self, link: ILink, ending: Ending) -> None:
         """A device is gone: what it supplied is missing from now on, in this very call."""
@@ -287,11 +291,14 @@ class Router:
                 export_w=port.export_w,
             )
         self._shed(port, now)
+        # Another router tells its way as well as its power.
+        busy = port.busy or port.settings.side == "C"
         port.detach(ending.reason, now)
         self.neighbours.closed(port)
         if port.refused:
             del self.ports[port.identity]
-        self.allocate()
+        if busy:
+            self._fellAway(now)
 
     # Deciding
 
@@ -302,7 +309,7 @@ class Router:
         self._govern()
         elapsed, self._planned = now - self._planned, now
         self._ticked = now
-        self._urgent = False
+        self._urgent = self._isMissing = False
         self.neighbours.settle(self.ports.values(), now)
         everyone = [port for port in self.ports.values() if port.matters]
         ports = [port for port in everyone if not port.dozes(now)]
@@ -351,6 +358,17 @@ class Router:
             self._shedListAt = now
             places = [port.settled() for port in ports if not port.place.idle]
             self._shedList = shedding.prepare(places, self._groups, standing_w)
+
+    def _fellAway(self, now: float) -> None:
+        """Something in use is gone: plan in this call, of many losses at once for the first one.
+
+        The others follow in the same pulse, if it is that which finds them lost, or in the next.
+        """
+        if 0.0 <= now - self._fellAt < HURRY_SECONDS:
+            self._isMissing = True
+        else:
+            self._fellAt = now
+            self.allocate()
 
     def _hurry(self, now: float) -> None:
         """Plan before the tick, unless that has just been done: many offers may fall at once."""

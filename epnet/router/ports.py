@@ -202,12 +202,15 @@ class Port(BasePort):
 
         Says whether a plan should follow soon, though nothing in use has fallen.
         """
+        same = isNothing(message)
         if isinstance(message, SupplyParameters):
             self.noteIsolation(message, now)
+            same = same and self.forecast.isOf(message.energy_prices)
         elif isinstance(message, StorageParameters):
             self._storedAt = now
+            same = message == self.storage
         self._draw.heard(now)
-        if self.isolation.blocked or not isNothing(message):
+        if not same or self.isolation.blocked:
             self._doze.end()
         return False
 
@@ -225,6 +228,8 @@ class Port(BasePort):
     def dozes(self, now: float) -> bool:
         """Whether a plan may leave it alone: `doze` found it idle, and nothing has changed."""
         if self.leaving or not self._doze.lasts(now):
+            return False
+        if self.storage is not None and now - self._storedAt > STORAGE_SECONDS:
             return False
         reading = self._reading = self.metered()
         return reading is None or reading.import_w + reading.export_w <= min(

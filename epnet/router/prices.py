@@ -57,6 +57,10 @@ class Forecast:
         self._until: tuple[datetime, datetime] | None = None
         self.price: Price | None = None
 
+    def isOf(self, prices: Sequence[Price] | None) -> bool:
+        """Whether it has looked up these."""
+        return prices is self._prices or (prices or None) == self._prices
+
     def at(self, prices: Sequence[Price] | None, when: datetime) -> Price | None:
         """The entry of `prices` that holds at a time of day (aware); None before the first."""
         if not prices:

@@ -34,7 +34,7 @@ class IsolationGuard:
     """Whether isolation blocks a port, in both directions, whoever of the two reported it.
 
     The block belongs to the port and survives reconnection.  It ends when isolation has been
-    reported OK, and nothing else, for 60 s.
+    reported OK, and nothing else, for 60 s, or when an operator says so.
 
     blocked: whether no power may flow.
     """
@@ -58,6 +58,11 @@ class IsolationGuard:
             self._cleanSince = now
         elif now - self._cleanSince >= FAULT_CLEARS_SECONDS:
             self.blocked = False
+
+    def clear(self) -> None:
+        """An operator has seen to it."""
+        self.blocked = False
+        self._cleanSince = None
 
     def interrupt(self) -> None:
         """The session is gone: what was clean so far was not seen to stay so."""

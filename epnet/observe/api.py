@@ -178,6 +178,14 @@ class Api:
                     http.CONFLICT: "There still are two drivers.",
                 },
             ),
+            Call(
+                f"{below}/clear",
+                "clear",
+                "Let a port that was shut down for a fault carry power again at once.",
+                self._clear,
+                changes=True,
+                failures={**NO_DEVICE, http.CONFLICT: "The device still reports a fault."},
+            ),
             Call(f"{V1}/openapi.json", "openapi", "This description.", self._describe),
         )
 
@@ -301,6 +309,18 @@ class Api:
             "until": None if max_w is None else until.isoformat(timespec="seconds"),
         }
         return replyJson(request, http.OK, answer)
+
+    def _clear(self, request: Request, values: dict[str, Any]) -> int:
+        identity = values["device"]
+        if identity not in self._router.ports:
+            return self._unknown(request, identity)
+        try:
+            self._router.clear(identity)
+        except UsageError as error:
+            return refuse(request, http.CONFLICT, str(error))
+        who = self._access.who(request)
+        securityLog.info("{who} clears {device}", who=who, device=identity, security=True)
+        return replyJson(request, http.OK, {"device": identity, "cleared": True})
 
     def _unknown(self, request: Request, identity: str) -> int:
         return refuse(request, http.NOT_FOUND, f"no port belongs to {identity!r}")

@@ -147,7 +147,8 @@ def exportBound(standing: StandingBounds, demand: DemandParameters | None, volta
 def reverseBound(standing: StandingBounds, demand: DemandParameters, voltage: float) -> Bound:
     """What a reverse demand offers (M6), one with a current below 0: energy to be rid of.
 
-    It is all that counts of its device while it lasts: a port has one offer, at one price."""
+    It is all that counts of its device while it lasts: a port has one offer, at one price.
+    """
     if not voltagesMeet(standing.window, demand):
         return watts(0.0, Reason.VOLTAGE)
     offered = -(demand.current or 0.0) * (demand.voltage or voltage)

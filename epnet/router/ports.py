@@ -13,7 +13,7 @@ from math import inf
 from operator import is_
 from typing import Final
 
-from epnet.consent import CONSENT_LIFETIME, Transfer
+from epnet.consent import CONSENT_LIFETIME, Transfer, blocksPower
 from epnet.identity import Peer
 from epnet.interfaces import ILink, IPort, PortReading
 from epnet.router import bounds, speech
@@ -400,6 +400,18 @@ class Port(BasePort):
         self._restraints.rest(reason, seconds, now)
         self.stop()
         self.watch.reset()
+
+    def clear(self) -> bool:
+        """An operator has seen to a fault: False if its device still reports one.
+
+        A port rests until its contactor is open all the same.
+        """
+        supply = self.said(SupplyParameters)
+        if supply is not None and blocksPower(supply):
+            return False
+        self.isolation.clear()
+        self._restraints.shorten(LOSS_COOLDOWN_SECONDS)
+        return True
 
     def follow(self, now: float) -> None:
         """Bring the state of the transfer in each direction up to now."""

@@ -158,7 +158,7 @@ class Reason(enum.Enum):
     )
     COOLDOWN = (
         "cooling down after a shutdown: {by}",
-        "{limit:.3g} s from the shutdown have to pass",
+        "{limit:.3g} s from the shutdown have to pass, or an operator has to clear it",
     )
 
     def __init__(self, text: str, more: str) -> None:

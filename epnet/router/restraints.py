@@ -42,6 +42,12 @@ class Restraints:
                 return
         self._rest = (now, seconds, reason)
 
+    def shorten(self, seconds: float) -> None:
+        """Let a rest that is on last no longer than this, s from its beginning."""
+        if self._rest is not None:
+            since, before, reason = self._rest
+            self._rest = since, min(before, seconds), reason
+
     @property
     def resting(self) -> bool:
         """Whether a rest is on, as far as `restBound` has seen."""

@@ -167,6 +167,18 @@ class Router:
             self.ports[identity].limit(max_w, expires)
             self.allocate()
 
+    def clear(self, identity: str) -> None:
+        """An operator has seen to what a port was shut down for: a fault, a device, a cable.
+
+        Raises `UsageError` for a device without a port, or one that still reports a fault.
+        """
+        port = self.ports.get(identity)
+        if port is None:
+            raise UsageError(f"no port belongs to {identity!r}")
+        if not port.clear():
+            raise UsageError(f"{identity} still reports an isolation fault: mend it first")
+        self.allocate()
+
     def describe(self, described: Mapping[str, PortSettings], default: PortSettings | None) -> None:
         """Replace what installers say of ports; existing ports take it without being dropped.
 

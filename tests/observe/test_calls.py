@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.observe.fields import BadField, Choice, Field, Flag, Number, Text, readBody, readQuery
 from epnet.router.bus import LIFETIME_SECONDS, BusSettings, Claim
-from epnet.wire import DemandParameters, SupplyParameters
+from epnet.wire import DemandParameters, Isolation, IsolationState, SupplyParameters
 from tests.observe.house import hear
 from tests.observe.sitecase import SiteTestCase
 
@@ -91,6 +91,23 @@ class ChangeTests(SiteTestCase):
         self.house.settle()
         self.assertEqual(self.granted(), 3000)
         self.assertIn("lifts the limit of car", formatEvent(events[0]))
+
+    def test_clearingEndsAFault(self) -> None:
+        clear = "/api/v1/devices/car/clear"
+        port = self.house.router.ports["car"]
+        port.isolation.blocked = True
+        self.live(1.0)
+        self.assertEqual(self.granted(), 0)
+        with capturedLogs() as events:
+            answer = self.post(clear, {})
+        self.assertEqual(answer.json(), {"device": "car", "cleared": True})
+        self.assertIn("clears car", formatEvent(events[0]))
+        self.house.settle()
+        self.assertEqual(self.granted(), 3000)
+        self.assertEqual(self.post("/api/v1/devices/nobody/clear", {}).code, 404)
+        faulty = SUN.replace(isolation=Isolation(IsolationState.FAULT, 10, 10))
+        hear(self.car, faulty)
+        self.assertEqual(self.post(clear, {}).code, 409)
 
     def test_disconnectingTellsTheDeviceWhy(self) -> None:
         with capturedLogs() as events:

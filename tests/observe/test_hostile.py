@@ -29,6 +29,7 @@ ADDRESSES = (
     "/api/v1/devices/car/limit",
     "/api/v1/devices/car/disconnect",
     "/api/v1/clear-bus",
+    "/api/v1/devices/car/clear",
     "/api/v1/openapi.json",
 )
 UNAVAILABLE = {"/readyz"}
@@ -96,7 +97,7 @@ class HostileTests(SiteTestCase):
         self.check(path, method, query, header, body)
 
     @settings(max_examples=200, deadline=None)
-    @given(st.sampled_from(["limit", "disconnect"]), BODIES)
+    @given(st.sampled_from(["limit", "disconnect", "clear"]), BODIES)
     def test_norWhateverAnOrderHolds(self, order: str, body: bytes) -> None:
         self.check(f"/api/v1/devices/car/{order}", "POST", "", "", body)
 

@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from epnet.errors import UsageError
 from epnet.identity import Peer
 from epnet.interfaces import INode, IPort, PortReading
 from epnet.lifecycle import Cause, Ending
@@ -399,6 +400,22 @@ class IsolationTests(RouterTestCase):
         self.assertEqual(self.grant(car), 0)
         self.settle(3.0)
         self.assertAlmostEqual(self.grant(car), 3000)
+
+    def test_anOperatorClearsAFaultThatIsMended(self) -> None:
+        solar, car = self.connect("solar", "solar"), self.connect("car", "vehicle")
+        faulty = offer(5000).replace(isolation=Isolation(IsolationState.FAULT, 10, 10))
+        solar.hear(faulty)
+        car.hear(wish(3000))
+        self.settle()
+        error = self.assertRaises(UsageError, self.router.clear, "solar")
+        self.assertIn("still reports an isolation fault", str(error))
+        solar.hear(offer(5000))
+        self.settle(5.0)
+        self.assertEqual(self.grant(car), 0)
+        self.router.clear("solar")
+        self.settle()
+        self.assertAlmostEqual(self.grant(car), 3000)
+        self.assertRaises(UsageError, self.router.clear, "nobody")
 
 
 class RoutersTests(RouterTestCase):

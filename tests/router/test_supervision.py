@@ -61,6 +61,14 @@ class OverdrawTests(SupervisionTestCase):
         self.world.run(5.0)
         self.assertAlmostEqual(self.got("home"), 2000)
 
+    def test_anOperatorNeedNotWait(self) -> None:
+        self.wire.lie = 1.5
+        self.world.run(1.0)
+        self.wire.lie = 1.0
+        self.router.clear("home")
+        self.world.run(3.0)
+        self.assertAlmostEqual(self.got("home"), 2000)
+
     def test_whoStopsInTimeIsOnlyWarnedOf(self) -> None:
         self.wire.lie = 1.5
         self.world.run(0.4)

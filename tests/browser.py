@@ -13,8 +13,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-from tests.png import denser
-
 CHROMIUM = shutil.which("chromium")
 NO_CHROMIUM = None if CHROMIUM else "chromium is not installed (apt-get install chromium)"
 
@@ -78,6 +76,7 @@ class Browser(ProcessProtocol):
             await self.call(f"{domain}.enable")
         await self.call("Emulation.setScrollbarsHidden", hidden=True)
         await self.call("Page.navigate", url=url)
+        await self.until("document.readyState === 'complete'")
 
     def call(self, method: str, **parameters: Any) -> Deferred[Any]:
         """Have something done; fires with the answer."""
@@ -160,7 +159,7 @@ class Browser(ProcessProtocol):
             )
             options["clip"] = box
         taken = await self.call("Page.captureScreenshot", format="png", **options)
-        path.write_bytes(denser(base64.b64decode(taken["data"])))
+        path.write_bytes(base64.b64decode(taken["data"]))
 
     def close(self) -> Deferred[None]:
         """End it; fires when it is gone."""

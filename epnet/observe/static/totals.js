@@ -46,16 +46,18 @@ function isHeld(device) {
 }
 
 export function showHeld(devices) {
-  const some = devices.filter(isHeld).slice(0, HELD_MOST);
-  const shown = held.showIn(at("held"), some.map((each) => each.identity));
-  some.forEach((device, index) => {
+  const few = devices.filter(isHeld).slice(0, HELD_MOST);
+  const shown = held.showIn(at("held"), few.map((each) => each.identity));
+  few.forEach((device, index) => {
     const kind = kindOf(device);
     const row = shown[index];
-    const verb = kind === "vehicle" ? "charges slowly, with" : "gets";
+    const some = wattsOf(device.export_w, wanted(device));
     const { why, more } = device;
     row.root.className = `kind-${kind}`;
     row.icon.firstChild.setAttribute("href", `#icon-${kind}`);
-    setText(row.what, `${nameOf(device)} ${verb} ${wattsOf(device.export_w, wanted(device))}.`);
+    setText(row.what, `${nameOf(device)} ${
+      !(device.export_w > 0) ? `gets nothing of the ${watts(wanted(device))} that it wants`
+        : kind === "vehicle" ? `charges slowly, with ${some}` : `gets ${some}`}.`);
     setText(row.why, sentence(why));
     setText(row.more, more ? `For more: ${more}.` : "");
     row.root.lastChild.setAttribute("aria-label", `Why ${nameOf(device)}?`);
@@ -94,7 +96,7 @@ function showOutside(network) {
   setText(at("total-grid-title"), out ? "Export" : "Import");
   setText(at("total-grid"), watts(out ? network.export_w : network.import_w));
   setText(at("total-grid-note"),
-    `${energy(network.energy_import_wh)} in, ${energy(network.energy_export_wh)} out so far`);
+    `${energy(network.energy_import_wh)} in, ${energy(network.energy_export_wh)} out`);
 }
 
 function showStorage(devices) {

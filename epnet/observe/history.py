@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -40,6 +40,8 @@ MAX_BACKLOG: Final = 20_000
 MAX_BATCH: Final = 5_000
 FIRST_RETRY_SECONDS: Final = 1.0
 LONGEST_RETRY_SECONDS: Final = 60.0
+SILENT_SECONDS: Final = 10.0
+"""After how long a store that has not answered counts as one that cannot be written."""
 JUMP_SECONDS: Final = 60.0
 """By how much the wall clock may differ from the steady one between two samples untold."""
 STOP_SECONDS: Final = 2.0
@@ -106,6 +108,7 @@ class Recorder(Service):
         self._backlog: deque[Sample] = deque()
         self._underWay: Deferred[None] | None = None
         self._inHand = 0
+        self._writingSince = math.inf
         self._retryAt = -math.inf
         self._retry = FIRST_RETRY_SECONDS
         self._written = 0
@@ -146,7 +149,8 @@ class Recorder(Service):
                 ended.callback(None)
 
         timeout = self._clock.callLater(STOP_SECONDS, end)
-        (self._underWay or self._write()).addBoth(end)
+        written = self._underWay or succeed(None)
+        written.addCallback(lambda _: None if ended.called else self._write()).addBoth(end)
         return ended
 
     def _sample(self) -> None:
@@ -154,7 +158,10 @@ class Recorder(Service):
         looking = self._snapshots.soon().addCallback(self._take)
         looking.addErrback(lambda failure: self.log.failure("a sample failed", failure))
         self._ticks += 1
-        idle = self._underWay is None and self._clock.seconds() >= self._retryAt
+        now = self._clock.seconds()
+        if self._underWay is not None and now - self._writingSince >= SILENT_SECONDS:
+            self._cannot("it does not answer")
+        idle = self._underWay is None and now >= self._retryAt
         if idle and (self._ticks % BATCH_SECONDS == 0 or self._failure is not None):
             self._write()
 
@@ -184,7 +191,7 @@ class Recorder(Service):
     def _write(self) -> Deferred[None]:
         """Have a batch written; what comes in meanwhile waits."""
         batch = [self._backlog.popleft() for _ in range(min(MAX_BATCH, len(self._backlog)))]
-        self._inHand = len(batch)
+        self._inHand, self._writingSince = len(batch), self._clock.seconds()
 
         def write() -> None:
             try:
@@ -212,12 +219,16 @@ class Recorder(Service):
     def _failed(self, failure: Failure, batch: Sequence[Sample]) -> None:
         self._underWay, self._inHand = None, 0
         self._backlog.extendleft(reversed(batch))
+        self._cannot(failure.getErrorMessage())
+        self._retryAt = self._clock.seconds() + self._retry
+        self._retry = min(self._retry * 2, LONGEST_RETRY_SECONDS)
+
+    def _cannot(self, reason: str) -> None:
+        """Say why nothing can be written, once."""
         if self._failure is None:
             self.log.warn(
                 "history cannot be written: {reason}; it is tried again, and {most} samples wait",
-                reason=failure.getErrorMessage(),
+                reason=reason,
                 most=MAX_BACKLOG,
             )
-        self._failure = failure.getErrorMessage()
-        self._retryAt = self._clock.seconds() + self._retry
-        self._retry = min(self._retry * 2, LONGEST_RETRY_SECONDS)
+        self._failure = reason

@@ -202,6 +202,29 @@ class SlowStoreTests(RecorderTestCase):
         self.live(5)
         self.assertEqual(self.times(), [1, 2, 3, 4, 5, *range(86, 106)])
 
+    def test_aDeadOneIsToldOnceAndWhenItIsBack(self) -> None:
+        self.worker.dead = True
+        with capturedLogs() as events:
+            self.live(14)
+            self.assertIsNone(self.recorder.state()["failure"])
+            self.live(20)
+            self.assertEqual(self.recorder.state()["failure"], "it does not answer")
+            self.worker.dead = False
+            self.worker.work()
+        self.assertIsNone(self.recorder.state()["failure"])
+        dead, back = map(formatEvent, events)
+        self.assertIn("history cannot be written: it does not answer", dead)
+        self.assertIn("history is written again", back)
+
+    def test_whatCameDuringALongWriteIsWrittenAtTheEnd(self) -> None:
+        self.worker.dead = True
+        self.live(8)
+        ended = self.recorder.stopService()
+        self.worker.dead = False
+        self.worker.work()
+        self.successResultOf(ended)
+        self.assertEqual(self.times(), list(range(1, 9)))
+
     def test_aDeadOneDoesNotKeepTheProgram(self) -> None:
         self.worker.dead = True
         self.live(6)

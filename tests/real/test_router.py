@@ -181,8 +181,8 @@ class AccountTests(RouterTestCase):
         self.assertEqual(router.wait(), 0, router.text)
         saved = MeterStore(self.state / "meters/router").open()
         assert saved is not None
-        self.assertGreater(saved.records["big"].imported, 0)
-        self.assertGreater(saved.records["rawsink1"].exported, 0)
+        self.assertGreater(saved.kept.records["big"].imported, 0)
+        self.assertGreater(saved.kept.records["rawsink1"].exported, 0)
 
     def test_twoRoutersDoNotWriteTheSameMeters(self) -> None:
         self.startRouter()

@@ -48,6 +48,28 @@ FLOORS: list[set[str]] = [
 
 IMPURE = {"twisted", "time", "random", "socket", "asyncio", "threading"}
 
+DECIDES = {
+    "epnet.router.allocation",
+    "epnet.router.bounds",
+    "epnet.router.constancy",
+    "epnet.router.decisions",
+    "epnet.router.dynamics",
+    "epnet.router.fairness",
+    "epnet.router.losses",
+    "epnet.router.merit",
+    "epnet.router.planning",
+    "epnet.router.policy",
+    "epnet.router.prices",
+    "epnet.router.provenance",
+    "epnet.router.reasons",
+    "epnet.router.restraints",
+    "epnet.router.settings",
+    "epnet.router.supervision",
+    "epnet.router.terms",
+    "epnet.router.transfers",
+}
+"""What says who gets how much, and why: from the same inputs always the same."""
+
 
 def room(module: str) -> str:
     """The part of the package a dotted name belongs to: 'wire' for 'epnet.wire.codec'."""
@@ -97,6 +119,14 @@ class FloorTests(SynchronousTestCase):
             if room(module) in FLOORS[0] | FLOORS[1]:
                 found = {name.split(".")[0] for name in imported} & IMPURE
                 self.assertEqual(found, set(), f"{module} does I/O or knows the time")
+
+    def test_whatDecidesIsPure(self) -> None:
+        found = dict(modules())
+        for module in sorted(DECIDES):
+            impure = {name.split(".")[0] for name in found[module]} & IMPURE
+            self.assertEqual(impure, set(), f"{module} does I/O or knows the time")
+            ours = {name for name in found[module] if name.startswith("epnet.router.")}
+            self.assertLessEqual(ours, DECIDES, f"{module} leans on what is not pure")
 
     def test_whatIsMarkedAsSecurityIsLoggedAsSecurity(self) -> None:
         found = 0

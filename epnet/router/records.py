@@ -40,18 +40,19 @@ def _note(
     ):
         return
     cause = ruling(port, bound, target) if why.reason in _ON_ITS_WAY else ruled
+    rulings = Ruling(*ruled), Ruling(*cause)
     port.history.note(
-        Decision(now, direction, state, power_w, target.power_w, bound.watts, ruled, cause)
+        Decision(now, direction, state, power_w, target.power_w, bound.watts, *rulings)
     )
 
 
-def ruling(port: Port, bound: Bound, why: Setpoint) -> Ruling:
-    """What ruled: the bound, where nothing else kept a set-point below it."""
+def ruling(port: Port, bound: Bound, why: Setpoint) -> tuple[Reason, float, str]:
+    """What ruled: the bound, where nothing else kept a set-point below it; as `Ruling` has it."""
     if bound.watts <= 0.0 or why.reason in _AT_ITS_BOUND:
-        return Ruling(bound.reason, bound.limit, bound.by)
+        return bound.reason, bound.limit, bound.by
     if why.reason in _BY_PRICE:
-        return Ruling(why.reason, why.limit, port.rank)
-    return Ruling(why.reason, why.limit, why.by)
+        return why.reason, why.limit, port.rank
+    return why.reason, why.limit, why.by
 
 
 def summed(ports: Iterable[Port], plan: Plan) -> Allocation:

@@ -223,6 +223,8 @@ _SHORT_BYTES: Final = 29
 class Records:
     """Where the records of TLS begin and end in a stream (RFC 8446 §5.1)."""
 
+    __slots__ = ("_head", "_missing")
+
     def __init__(self) -> None:
         self._head = b""  # of a record, as far as it is here
         self._missing = 0  # of the content of a record

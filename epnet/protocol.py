@@ -7,7 +7,6 @@ it gives back, and stands as the `ILink` before the node.  Nothing here decides 
 from __future__ import annotations
 
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterable
 from math import inf
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -86,7 +85,7 @@ class EPProtocol(Protocol):
         self._socket: object | None = None
         self._reading: PromptTLS | None = None
         self._failure: Failure | None = None
-        self._effects: deque[Effect] = deque()
+        self._effects: list[Effect] = []
         self._carrying = False
         self._now: Callable[[], float] = lambda: 0.0
 
@@ -179,7 +178,7 @@ class EPProtocol(Protocol):
         A node that does not get to know what arrives must not let power flow.
         """
         self.log.failure("closing {address}: error in our own code", address=self.address)
-        self._effects = deque(e for e in self._effects if not isinstance(e, Received))
+        self._effects = [e for e in self._effects if not isinstance(e, Received)]
         self._carryOut(self.session.fail(self._now()))
 
     def giveUpUnlessOpen(self, reason: str) -> None:
@@ -309,7 +308,7 @@ class EPProtocol(Protocol):
         self._carrying = True
         try:
             while self._effects:
-                effect = self._effects.popleft()
+                effect = self._effects.pop(0)
                 try:
                     self._EFFECTS[type(effect)](self, effect)
                 except Exception:

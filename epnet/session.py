@@ -39,7 +39,6 @@ few milliseconds: no message ever starts or resets a timer.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import islice
 from math import inf
@@ -137,7 +136,7 @@ class Session:
         self._authenticate = authenticate
         self._reader = MessageReader(maxPayload=self.settings.maxPayload)
         self._leases: dict[type[Message], _Lease] = {}
-        self._gaps: deque[float] = deque(maxlen=GAPS_ALLOWED)
+        self._gaps: tuple[float, ...] = ()  # an empty deque takes more than all else here
         self._rate = MessageRate(now)
         self._phaseSeen = self._it.phase
         self._phaseSince = now
@@ -350,7 +349,7 @@ class Session:
     def _gapFound(self, gap: Gap, now: float) -> None:
         self._deviates(gap.diagnostics)
         self._framingBroken()
-        self._gaps.append(now)
+        self._gaps = (*self._gaps, now)[-GAPS_ALLOWED:]
         if len(self._gaps) == GAPS_ALLOWED and now - self._gaps[0] <= GAPS_SECONDS:
             self._lifecycle.lost(f"broken framing {GAPS_ALLOWED} times in {GAPS_SECONDS:g} s")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from epnet.bench.frame import Row, inTurn
-from epnet.bench.processes import Worker, household
+from epnet.bench.processes import Worker, WorkerFailed, household
 from epnet.bench.watch import HERTZ, ROOMY
 
 DEVICES: Final = 300
@@ -35,7 +35,9 @@ def _each(folder: Path, role: str, devices: int) -> float:
 
         def taken(first: int, count: int) -> int:
             crowd.ask("connect", port, first, count, 16, greet)
-            crowd.ask("run", SETTLING_SECONDS, HERTZ)
+            lost = crowd.ask("run", SETTLING_SECONDS, HERTZ)["lost"]
+            if lost:
+                raise WorkerFailed(f"{lost} devices lost their connection")
             memory: int = server.ask("memory")
             return memory
 

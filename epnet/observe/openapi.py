@@ -61,14 +61,7 @@ def describe(calls: Sequence[Call], version: str) -> dict[str, Any]:
 
 def schemaOf(hint: Any) -> dict[str, Any]:
     """A type as JSON Schema: a TypedDict, a list, a dict, a union, a plain type, Any."""
-    plain = {
-        str: "string",
-        bool: "boolean",
-        int: "integer",
-        float: "number",
-        types.NoneType: "null",
-    }
-    if hint in plain:
+    if hint in PLAIN:
         return {"type": PLAIN[hint]}
     if is_typeddict(hint):
         fields = get_type_hints(hint)

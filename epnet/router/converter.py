@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING
 
 from zope.interface import implementer
@@ -21,14 +22,16 @@ class SimulatedConverter:
     clock: the one clock; set-points expire by it without anyone calling (wire-profile S12).
     rating_w: the most it converts in either direction, W, above 0.
     voltage: gives what its meter shows, V.
+    beyond: gives the most that the other end of the cable gives and takes, W.
 
     Increases take 1 s over the full rating, decreases 100 ms; a direction reverses through zero.
     """
 
-    __slots__ = ("_read", "_reading", "_stage", "voltage")
+    __slots__ = ("_read", "_reading", "_stage", "beyond", "voltage")
 
     def __init__(self, clock: IReactorTime, rating_w: float, voltage_v: float = 230.0) -> None:
         self.voltage: Callable[[], float] = lambda: voltage_v
+        self.beyond: Callable[[], tuple[float, float]] = lambda: (inf, inf)
         self._stage = PowerStage(clock, rating_w)
         self._read = (0.0, 0.0, 0.0)
         self._reading = PortReading(*self._read)
@@ -54,7 +57,8 @@ class SimulatedConverter:
     def reading(self) -> PortReading:
         """What flows now."""
         import_w, export_w = self._stage.flow()
-        read = self.voltage(), import_w, export_w
+        gives_w, takes_w = self.beyond()
+        read = self.voltage(), min(import_w, gives_w), min(export_w, takes_w)
         if read != self._read:
             self._read, self._reading = read, PortReading(*read)
         return self._reading

@@ -16,7 +16,7 @@ it: the ramps are where power is made and used, and what is confirmed there pace
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import fsum, inf
 from typing import Final, NamedTuple
 
@@ -24,9 +24,12 @@ import attrs
 
 from epnet.router.allocation import Terms, solve
 from epnet.router.fairness import Groups
+from epnet.router.ladder import Rung
 from epnet.router.planning import Place
 from epnet.router.prices import LAST
-from epnet.wire import Source, StorageParameters
+from epnet.router.terms import Source
+from epnet.wire import Source as EnergySource
+from epnet.wire import StorageParameters
 
 LEAST_NEED_W: Final = 1.0
 LEAST_OFFER_W: Final = 100.0
@@ -37,7 +40,7 @@ REACH_SECONDS: Final = 1.0
 
 
 class Fold(NamedTuple):
-    """What a network is to its parent.
+    """What a network is to its parent now.
 
     need_w, offer_w: W at the terminals of the link; at most one of them above 0.
     price: what the offer costs at the bus.
@@ -55,22 +58,36 @@ class Network(NamedTuple):
     """All that the questions are about.
 
     places: of all ports, with their bounds and prices of this moment.
-    kept: identities of those whose power is not for others.
     """
 
     places: Sequence[Place]
     groups: Groups
     standing_w: float
     reserve: float
+
+
+class Trade(NamedTuple):
+    """What is for others, and at what price.
+
+    kept: identities of those whose power is not.
+    priced: whether prices are known, and told.
+    """
+
     kept: frozenset[str]
+    priced: bool
 
 
-def fold(network: Network, uplink: Place, import_w: float, export_w: float) -> Fold:
-    """What the network needs and offers over `uplink`, which carries that much each way, W."""
+def fold(
+    network: Network, trade: Trade, uplink: Place, import_w: float, export_w: float
+) -> tuple[float, list[Rung]]:
+    """What the network needs over `uplink`, which carries that much each way, and what it offers.
+
+    The offer is empty where anything is needed; otherwise it has a rung for each price.
+    """
     need_w = _need(network, uplink, import_w) if import_w > 0.0 else 0.0
     if need_w >= LEAST_NEED_W:
-        return Fold(need_w)
-    return _offer(network, uplink, export_w) if export_w > 0.0 else NOTHING
+        return need_w, []
+    return 0.0, _offer(network, trade, uplink, export_w) if export_w > 0.0 else []
 
 
 def _need(network: Network, uplink: Place, most_w: float) -> float:
@@ -90,23 +107,31 @@ def _reachable(place: Place) -> float:
     return min(sink.max_w, max(place.export_w + REACH_SECONDS * place.rate_w_s, sink.min_w))
 
 
-def _offer(network: Network, uplink: Place, most_w: float) -> Fold:
+def _offer(network: Network, trade: Trade, uplink: Place, most_w: float) -> list[Rung]:
     others = [place for place in network.places if place is not uplink]
     sources = [place.source for place in others if place.source.max_w > 0.0]
     sinks = [place.sink for place in others if place.sink.max_w > 0.0]
     before = fsum(place.sink.loss.withdrawn(place.export_w) for place in network.places)
     terms = Terms(network.standing_w, network.reserve, network.standing_w + before)
-    prices = {each.price for each in sources if each.identity not in network.kept}
-    for price in sorted(prices):
-        if price >= LAST:
-            break
-        bid = min(price, uplink.sink.bid)
-        sink = attrs.evolve(uplink.sink, max_w=most_w, bid=bid, firm_w=0.0)
+    rungs: list[Rung] = []
+    for price in _prices(trade, sources):
+        sink = attrs.evolve(uplink.sink, max_w=most_w, bid=min(price, uplink.sink.bid), firm_w=0.0)
         allocation, _ = solve(sources, [*sinks, sink], network.groups, terms)
         offer_w = allocation.sinks[sink.identity].power_w
-        if offer_w >= LEAST_OFFER_W:
-            return Fold(offer_w=offer_w, price=price)
-    return NOTHING
+        if offer_w >= LEAST_OFFER_W + (rungs[-1].watts if rungs else 0.0):
+            rungs.append(Rung(price, offer_w))
+    return rungs
+
+
+def _prices(trade: Trade, sources: Iterable[Source]) -> list[float]:
+    """The prices at which there may be something; only the highest where they are not told."""
+    found = sorted(
+        each.price for each in sources if each.identity not in trade.kept and each.price < LAST
+    )
+    if not trade.priced:
+        return found[-1:]
+    told = {round(price, 4): price for price in found}
+    return list(told.values())
 
 
 def foldedStorage(stored: Sequence[StorageParameters]) -> StorageParameters | None:
@@ -117,7 +142,7 @@ def foldedStorage(stored: Sequence[StorageParameters]) -> StorageParameters | No
     known = [s for s in stored if s.capacity and s.capacity > 0.0 and s.soc is not None]
     if not known:
         return None
-    mix: dict[Source | int, float] = {}
+    mix: dict[EnergySource | int, float] = {}
     for each in known:
         for source, energy in (each.energy_mix or {}).items():
             mix[source] = mix.get(source, 0.0) + energy

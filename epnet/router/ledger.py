@@ -180,7 +180,7 @@ class Account:
             self._away = True
             return
         storage = port.link.latest(StorageParameters)
-        if isinstance(storage, StorageParameters):
+        if isinstance(storage, StorageParameters) and port.stores:
             self._follow(storage, books)
         supply = port.link.latest(SupplyParameters)
         if isinstance(supply, SupplyParameters):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from math import fsum, inf, nextafter
 
+from epnet.router.folding import Trade
 from epnet.router.policy import Policies
 from epnet.router.ports import Port
 from epnet.router.prices import (
@@ -31,16 +32,15 @@ class Market:
     timeOfDay: tells the time of day, aware, for forecasts.
     foreign: the currencies of forecasts that cannot be compared.
     low: whether storage is kept for what must be served.
-    kept: those whose power is not offered to other networks: grids without a known price.
+    trade: what is for other networks: grids without a known price are not.
     """
 
     def __init__(self, timeOfDay: Callable[[], datetime]) -> None:
         self._timeOfDay = timeOfDay
         self.foreign: frozenset[str] = frozenset()
         self.low = False
-        self.kept: frozenset[str] = frozenset()
+        self.trade = Trade(frozenset(), priced=False)
         self._currency: str | None = None
-        self._anyKnown = False
         self._told: tuple[Price, ...] = ()
 
     def open(self, everyone: Collection[Port], ports: Collection[Port], policies: Policies) -> None:
@@ -63,17 +63,18 @@ class Market:
             if price.currency == currency
         }
         anyKnown = bool(known) or any(port.settings.price is not None for port in everyone)
-        self._currency, self._anyKnown = currency, anyKnown
+        self._currency = currency
         self.low = self._isLow(everyone, policies.network.min_soc)
         for port in ports:
             self._price(port, known.get(port.identity), anyKnown)
-        self.kept = frozenset(
-            port.identity for port in everyone if port.settings.side == "B" and port.rank
+        grids = [port for port in everyone if port.settings.side == "B" and port.rank]
+        self.trade = Trade(
+            frozenset(port.identity for port in grids), anyKnown and currency is not None
         )
 
     def told(self, price: float) -> tuple[Price, ...] | None:
         """What another network is told of a price; None where none is known."""
-        if not self._anyKnown or self._currency is None or not isPrice(price):
+        if self._currency is None or not self.trade.priced or not isPrice(price):
             return None
         amount = round(price, 4)
         if [(each.amount, each.currency) for each in self._told] != [(amount, self._currency)]:

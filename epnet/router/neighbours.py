@@ -71,7 +71,8 @@ class Neighbours:
     # Sessions
 
     def opened(self, port: Port, link: ILink, now: float) -> None:
-        """A device has connected; it may be a router."""
+        """A device has connected; it may be a router.  What it said before counts no more."""
+        self.closed(port)
         if isinstance(port, RouterPort):
             port.isUpstream = self.upstreams.preference(link) is not None
             port.role = Link.STANDBY if port.isUpstream else None
@@ -183,7 +184,7 @@ class Neighbours:
         uplink = self.uplink
         if uplink is None:
             return
-        uplink.become(fold(network, uplink.place, *uplink.capacity(now)))
+        uplink.become(*fold(network, market.trade, uplink.place, *uplink.capacity(now)), now)
         uplink.offerPrices = market.told(uplink.asks) if uplink.fold.offer_w else None
         stored = [port.stored(now) for port in ports if port is not uplink]
         uplink.folded = foldedStorage([each for each in stored if each is not None])

@@ -68,6 +68,8 @@ class PortMaker:
         converter = SimulatedConverter(self._clock, settings.max_power)
         port = portFor(peer.identity, settings, converter)
         converter.voltage = port.wireVoltage
+        if isinstance(port, RouterPort):
+            converter.beyond = port.beyond
         return port
 
     def settingsOf(self, peer: Peer) -> PortSettings:

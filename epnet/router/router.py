@@ -331,7 +331,7 @@ class Router:
         self._warnOfCurrencies()
         reserve = self.policies.network.reserve
         places = [port.place for port in ports if not port.place.idle]
-        network = Network(places, self._groups, self.standing_w, reserve, self._market.kept)
+        network = Network(places, self._groups, self.standing_w, reserve)
         self.neighbours.fold(everyone, network, self._market, now)
 
         def planned(places: Sequence[Place]) -> Plan:

@@ -25,6 +25,7 @@ What holds when things go wrong:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ from epnet.router import bounds, speech
 from epnet.router.bounds import Bound
 from epnet.router.bus import Claim
 from epnet.router.folding import NOTHING, Fold
+from epnet.router.ladder import Ladder, Rung
 from epnet.router.planning import Place, Step
 from epnet.router.ports import Port
 from epnet.router.reasons import Reason
@@ -53,6 +55,9 @@ UPLINK_PRIORITY = 0
 
 NEWS_W = 1.0
 """By how much something has to change to be told before its time."""
+
+HOPE_SECONDS = 1.0
+"""How long a parent has for giving more: its own sources have to be asked."""
 
 OWN, BELOW, ABOVE = 0, 1, 2
 """The turns of sources at one price."""
@@ -90,8 +95,10 @@ class RouterPort(Port):
         self.halted: Bound | None = None
         self._bus: str | None = None
         self._knowsWays = False
-        self._ready_w, self._readyAt = 0.0, -inf
+        self._ready_w, self._takes_w, self._readyAt = 0.0, 0.0, -inf
         self._heard: dict[type[Message], float] = {}
+        self._ladder = Ladder()
+        self._shortSince: float | None = None
         self._told = _Told((), self.route)
         super().__init__(identity, settings, converter)
 
@@ -138,9 +145,10 @@ class RouterPort(Port):
         """Take note of a message; a change is passed on without waiting for the tick."""
         super().heard(message, now)
         if isinstance(message, RouterPath):
-            self._ready_w, self._readyAt = max(0.0, message.ready or 0.0), now
+            self._ready_w = said_w = max(0.0, message.ready or 0.0)
+            self._takes_w = max(0.0, message.takes or 0.0)
+            self._readyAt = now
             self._bus, self._knowsWays = message.bus, True
-            said_w = self._ready_w
         elif isinstance(message, SupplyParameters):
             said_w = offeredPower(message)
         elif isinstance(message, DemandParameters):
@@ -156,6 +164,10 @@ class RouterPort(Port):
         fresh = 0.0 <= now - self._readyAt < CONSENT_LIFETIME
         return min(self._ready_w, self.asked_w) if fresh else 0.0
 
+    def beyond(self) -> tuple[float, float]:
+        """What the other end of the cable gives and takes at most, W: for a simulated converter."""
+        return (self._ready_w, self._takes_w) if self._knowsWays else (inf, inf)
+
     # What it may carry
 
     def look(self, now: float, elapsed: float) -> Place:
@@ -167,7 +179,7 @@ class RouterPort(Port):
         if self.settings.ramp_w_s is None:
             place.importStep_w = place.exportStep_w = place.rate_w_s = inf
         if self.isUp:
-            place.confirmed_w = self.imports.watts
+            place.import_w = min(place.import_w, self.imports.watts)
             if self.remote is None:
                 place.sink.priority = min(self.settings.priority, UPLINK_PRIORITY)
         elif self.role is not None:
@@ -185,17 +197,32 @@ class RouterPort(Port):
         most = most if operator is None else min(most, operator.watts)
         return min(self.standing.imports.watts, most), min(self.standing.exports.watts, most)
 
-    def become(self, fold: Fold) -> None:
+    def become(self, need_w: float, rungs: Sequence[Rung], now: float) -> None:
         """Be that much to the parent, and no more, in the plan being made."""
-        self.fold = fold
-        source, sink = self.place.source, self.place.sink
-        if fold.need_w < self.imports.watts:
-            self.imports = bounds.watts(fold.need_w, Reason.REQUEST)
-            source.max_w = self.place.confirmed_w = fold.need_w
+        rung = self._ladder.choose(rungs, self.export_w, now) if rungs else Rung(inf, 0.0)
+        self.fold = fold = Fold(need_w, rung.watts, rung.price)
+        place = self.place
+        place.confirmed_w = min(self.imports.watts, need_w)
+        place.source.max_w = need_w if self._hopes(need_w, now) else place.confirmed_w
+        if need_w < self.imports.watts:
+            self.imports = bounds.watts(need_w, Reason.REQUEST)
         if fold.offer_w < self.exports.watts:
             self.exports = bounds.watts(fold.offer_w, Reason.OFFER)
-            sink.max_w = fold.offer_w
-        sink.bid = min(sink.bid, fold.price)
+            place.sink.max_w = fold.offer_w
+        place.sink.bid = min(place.sink.bid, fold.price)
+
+    def _hopes(self, need_w: float, now: float) -> bool:
+        """Whether the parent may still be about to give all that we need.
+
+        Until it has had the time, nobody has to make room for whoever wants more.  What is used
+        is confirmed in any case.
+        """
+        if need_w <= self.imports.watts + NEWS_W or self.imports.reason is not Reason.OFFER:
+            self._shortSince = None
+            return False
+        if self._shortSince is None:
+            self._shortSince = now
+        return 0.0 <= now - self._shortSince < HOPE_SECONDS
 
     @property
     def asks(self) -> float:
@@ -224,6 +251,13 @@ class RouterPort(Port):
             return True
         return self.role is Link.DOWN and self.import_w > self.ready(now)
 
+    @property
+    def consentEnds(self) -> float:
+        """When the consent for what flows ends, s: with the word of a router below, too."""
+        ends = super().consentEnds
+        uses = self.role is Link.DOWN and self.import_w > 0.0
+        return min(ends, self._readyAt + CONSENT_LIFETIME) if uses else ends
+
     def take(self, step: Step, now: float) -> bool:
         """Take new set-points; nothing is asked of a parent but by what the network needs."""
         fell = super().take(step, now)
@@ -239,9 +273,13 @@ class RouterPort(Port):
             return []
         above = self.isUpstream and self.role is not Link.DOWN
         told = self._asDevice(now) if above else super().messages(now)
-        ready = self.export_w if self.isUp else None
         self._told = self._toTell()
-        way = RouterPath(rank=self.route.rank, path=self.route.path, ready=ready)
+        way = RouterPath(
+            rank=self.route.rank,
+            path=self.route.path,
+            ready=self.export_w,
+            takes=self.import_w,
+        )
         return [*told, way if self.claim is None else way.replace(**self.claim.fields())]
 
     def _asDevice(self, now: float) -> list[Message]:
@@ -260,7 +298,7 @@ class RouterPort(Port):
         return told if self.folded is None else [*told, self.folded]
 
     def _toTell(self) -> _Told:
-        powers = (*self.fold[:2], self.export_w, self.asked_w)
+        powers = (self.fold.need_w, self.fold.offer_w, self.export_w, self.import_w, self.asked_w)
         drivers = self.claim.drivers if self.claim is not None else ()
         return _Told(powers, self.route, drivers)
 

@@ -25,7 +25,10 @@ def prepare(places: Sequence[Place], groups: Groups, standing_w: float) -> ShedL
     largest = _largest(places)
     if largest is None:
         return NOTHING
-    offers = {place.source.identity: place.source.max_w for place in places}
+    offers = {
+        place.source.identity: place.import_w if place.strict else place.source.max_w
+        for place in places
+    }
     offers[largest.source.identity] = 0.0
     wishes = {place.sink.identity: place.export_w for place in places}
     left, _ = solve(

@@ -79,14 +79,15 @@ IDENTITIES: Final = NamesKind(
 
 @message(0x4550524F, "path")
 class RouterPath(Message):
-    """How a router reaches the root of its tree, and what of a request is ready (ours, M5)."""
+    """How a router reaches the root of its tree, and what it carries over this link (ours, M5)."""
 
     rank: RequiredNumber = field(0x00, AMOUNT, "Rank of the root, 0 first")
     path: RequiredNames = field(0x01, IDENTITIES, "From the sender to its root")
-    ready: Number = field(0x02, POWER, "Confirmed of what it is asked for", default=None)
+    ready: Number = field(0x02, POWER, "What it is ready to give the receiver", default=None)
     bus: Words = field(0x03, SESSION_TEXT, "Name of the bus it is on", default=None)
     drivers: Names = field(0x04, IDENTITIES, "Drivers of that bus it has heard of", default=None)
     drivers_age: Number = field(0x05, DURATION, "Age of the oldest word on these", default=None)
+    takes: Number = field(0x06, POWER, "What it takes from the receiver at most", default=None)
 
 
 register(RouterPath)

@@ -115,7 +115,7 @@ class PairTests(StreetTestCase):
         self.assertAlmostEqual(self.low.granted("load"), 700.0)
 
     def test_priceMixAndStorageGoWithIt(self) -> None:
-        self.top.gadget("load", wish_w=5000.0)
+        load = self.top.gadget("load", wish_w=3000.0)
         self.low.gadget("sun", offer_w=4000.0, price=0.12)
         self.low.gadget("battery", offer_w=1000.0, soc=50.0, capacity=8000.0, price=0.3)
         self.low.gadget("store", soc=100.0, capacity=2000.0)
@@ -126,6 +126,12 @@ class PairTests(StreetTestCase):
         assert supply is not None and supply.energy_prices is not None
         self.assertEqual([price.amount for price in supply.energy_prices], [0.12])
         self.assertAlmostEqual(supply.power_limit or 0.0, 4000.0)
+        load.wish_w = 5000.0
+        self.run_(4.0)
+        self.assertAlmostEqual(self.top.granted("load"), 5000.0)
+        supply = port.link.supply()
+        assert supply is not None and supply.energy_prices is not None
+        self.assertEqual([price.amount for price in supply.energy_prices], [0.3158])
         stored = port.stored(self.street.clock.seconds())
         assert stored is not None
         self.assertEqual((stored.capacity, stored.soc), (10_000.0, 60.0))

@@ -167,7 +167,7 @@ class MessageTests(SynchronousTestCase):
                 ),
                 "RouterPath": (
                     0x4550524F,
-                    ["rank", "path", "ready", "bus", "drivers", "drivers_age"],
+                    ["rank", "path", "ready", "bus", "drivers", "drivers_age", "takes"],
                 ),
             },
         )

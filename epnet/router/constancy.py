@@ -144,6 +144,7 @@ def _inputsOf(place: Place) -> tuple[object, ...]:
         source.identity,
         source.max_w,
         source.price,
+        place.confirmed_w if place.strict else 0.0,
         sink.max_w,
         sink.min_w,
         sink.priority,

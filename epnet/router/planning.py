@@ -49,6 +49,7 @@ class Place:
     replaces: whether it may replace a lost source without a ramp.
     strict: whether nothing of it may be used that it has not confirmed, not even to replace a lost
         source: other routers, which have to ask their own sources first.
+    banded: whether a dead band holds for it.
     importing, exporting: its targets so far.
     """
 
@@ -65,6 +66,7 @@ class Place:
     rate_w_s: float = inf
     replaces: bool = True
     strict: bool = False
+    banded: bool = True
     importing: Approach = ANYWHERE
     exporting: Approach = ANYWHERE
 
@@ -167,7 +169,7 @@ def _rise(place: Place, target: Setpoint, now: float) -> _Rise:
     if wanted <= has + RESIDUE:
         least = min(wanted, has)
         return _Rise(place, approach, target, least, least, target, least)
-    if approach.isHeld(has, wanted, place.range_w, now):
+    if place.banded and approach.isHeld(has, wanted, place.range_w, now):
         why = _because(target, Reason.DEAD_BAND, wanted)
         return _Rise(place, approach, target, has, has, why, has)
     goal = has + place.exportStep_w
@@ -382,7 +384,7 @@ def _step(
     approach = place.importing.seeing(goal, now)
     asked = goal
     if goal > place.asked_w:
-        if approach.isHeld(place.asked_w, goal, place.range_w, now):
+        if place.banded and approach.isHeld(place.asked_w, goal, place.range_w, now):
             asked, reason = place.asked_w, Reason.DEAD_BAND
         else:
             asked = min(goal, place.asked_w + place.importStep_w)

@@ -139,6 +139,10 @@ class Reason(enum.Enum):
 
     # What went wrong
     ABSENT = ("not connected", "the device has to connect")
+    UNREADY = (
+        "what it has ready, {limit:.0f} W: it has offered more and not given it",
+        "the other router has to give what it offers",
+    )
     STANDBY = (
         "no power over this link between routers: {by}",
         "the routers have to settle on it as the way to their root",

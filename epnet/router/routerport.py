@@ -36,6 +36,7 @@ from epnet.router.bounds import Bound
 from epnet.router.bus import Claim
 from epnet.router.folding import NOTHING, Fold
 from epnet.router.ladder import Ladder, Rung
+from epnet.router.patience import NEWS_W, Hope, Trust
 from epnet.router.planning import Place, Step
 from epnet.router.ports import Port
 from epnet.router.reasons import Reason
@@ -52,12 +53,6 @@ from epnet.wire.values import Price
 
 UPLINK_PRIORITY = 0
 """The highest class of what goes up, where no policy gives it one: local ones come first."""
-
-NEWS_W = 1.0
-"""By how much something has to change to be told before its time."""
-
-HOPE_SECONDS = 1.0
-"""How long a parent has for giving more: its own sources have to be asked."""
 
 OWN, BELOW, ABOVE = 0, 1, 2
 """The turns of sources at one price."""
@@ -98,7 +93,8 @@ class RouterPort(Port):
         self._ready_w, self._takes_w, self._readyAt = 0.0, 0.0, -inf
         self._heard: dict[type[Message], float] = {}
         self._ladder = Ladder()
-        self._shortSince: float | None = None
+        self._hope = Hope()
+        self._trust = Trust()
         self._told = _Told((), self.route)
         super().__init__(identity, settings, converter)
 
@@ -174,7 +170,7 @@ class RouterPort(Port):
         """Bring its place up to now.  There is no ramp but one that an installer has set."""
         place = super().look(now, elapsed)
         place.source.turn = ABOVE if self.isUpstream else BELOW
-        place.range_w = 0.0  # no dead band either: it would add up from level to level
+        place.banded = False  # it would add up from level to level
         place.strict = self.role is not None
         if self.settings.ramp_w_s is None:
             place.importStep_w = place.exportStep_w = place.rate_w_s = inf
@@ -185,6 +181,10 @@ class RouterPort(Port):
         elif self.role is not None:
             place.confirmed_w = self.ready(now)
             place.import_w = min(place.import_w, place.confirmed_w)
+            doubted = self._trust.doubts(self.asked_w, place.confirmed_w, now)
+            if doubted and place.confirmed_w < self.imports.watts:
+                self.imports = bounds.watts(place.confirmed_w, Reason.UNREADY)
+                place.source.max_w = place.confirmed_w
         return place
 
     def capacity(self, now: float) -> tuple[float, float]:
@@ -203,26 +203,15 @@ class RouterPort(Port):
         self.fold = fold = Fold(need_w, rung.watts, rung.price)
         place = self.place
         place.confirmed_w = min(self.imports.watts, need_w)
-        place.source.max_w = need_w if self._hopes(need_w, now) else place.confirmed_w
+        place.source.max_w = (
+            need_w if self._hope.holds(need_w, self.imports, now) else place.confirmed_w
+        )
         if need_w < self.imports.watts:
             self.imports = bounds.watts(need_w, Reason.REQUEST)
         if fold.offer_w < self.exports.watts:
             self.exports = bounds.watts(fold.offer_w, Reason.OFFER)
             place.sink.max_w = fold.offer_w
         place.sink.bid = min(place.sink.bid, fold.price)
-
-    def _hopes(self, need_w: float, now: float) -> bool:
-        """Whether the parent may still be about to give all that we need.
-
-        Until it has had the time, nobody has to make room for whoever wants more.  What is used
-        is confirmed in any case.
-        """
-        if need_w <= self.imports.watts + NEWS_W or self.imports.reason is not Reason.OFFER:
-            self._shortSince = None
-            return False
-        if self._shortSince is None:
-            self._shortSince = now
-        return 0.0 <= now - self._shortSince < HOPE_SECONDS
 
     @property
     def asks(self) -> float:

@@ -10,7 +10,7 @@ from math import fsum
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.router.dynamics import REVERSAL_SECONDS, TICK_SECONDS
-from epnet.router.routerport import HOPE_SECONDS
+from epnet.router.patience import HOPE_SECONDS
 from tests.street.street import (
     STEP,
     Gadget,

@@ -166,7 +166,7 @@ SECONDS_TOO_FAST: Final = 5
 
 MOST_AHEAD: Final = MOST_PER_SECOND * SECONDS_TOO_FAST
 """How many messages of a type beyond that, within one count, are too many at once."""
-TYPES_APART: Final = 32
+TYPES_APART: Final = 16
 """How many types are counted apart within a count; all others count as one."""
 OTHER_TYPES: Final = -1
 

@@ -9,8 +9,8 @@ and waits for the reactor to say that the system takes it: two system calls and 
 
 `PromptTLS` makes a record of each write at once, since a session writes all it has in one piece,
 and reads the usual piece, one whole record, without asking whether there is another one.  Of a peer
-that sends more at a time than a piece, the pieces wait for their turn (`epnet.turns`).  Until then
-nothing more is read of it: what it sends too much waits at its own end.
+that sends more at a time than a piece, all but the first wait for their turn (`epnet.turns`).
+Until then nothing more is read of it: what it sends too much waits at its own end.
 """
 
 from __future__ import annotations
@@ -131,8 +131,8 @@ class PromptTLS(TLSMemoryBIOProtocol):
     all there is.  Everything else goes the plain way: handshakes, pieces of records, several of
     them, and short ones, which may be alerts.
 
-    pace: where full pieces wait for their turn once the handshake is over; None to take them as
-        they come.
+    pace: where pieces wait for their turn once the handshake is over; None to take them as they
+        come.
     behindSince: while there has been more to read than was read, since when, in s; else None.
         What is read now may have waited since then.
     held: the piece that waits for its turn.
@@ -155,21 +155,19 @@ class PromptTLS(TLSMemoryBIOProtocol):
         super().makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:
-        """Take a piece of what the peer sends; a full one in its turn."""
+        """Take a piece of what the peer sends; in its turn, where another full one came before."""
         if len(data) < PIECE_BYTES and not self.held:
             self._take(data)
             self.behindSince = None
         elif self.pace is None or not self._shaken:
             self._take(data)
+        elif self.behindSince is None:
+            self.behindSince = self.pace.unreadSince(self.pace.seconds())
+            self._take(data)
         else:
-            self._putOff(data, self.pace)
-
-    def _putOff(self, data: bytes, pace: Pace) -> None:
-        if self.behindSince is None:
-            self.behindSince = pace.unreadSince(pace.seconds())
-        self.held += data
-        self._source.pauseProducing()
-        pace.readers.queue(self)
+            self.held += data
+            self._source.pauseProducing()
+            self.pace.readers.queue(self)
 
     def proceed(self) -> None:
         """Take the piece that waits, and then read on."""

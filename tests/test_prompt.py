@@ -323,12 +323,17 @@ class PaceTests(SynchronousTestCase):
         self.assertEqual(self.router.transport.producerState, "producing")
         self.assertIsNone(self.tls.behindSince)
 
-    def test_aFullOneWaitsForItsTurnAndNothingMoreIsReadUntilThen(self) -> None:
-        self.send(PIECE_BYTES)
+    def test_soIsOneMessageThatIsLonger(self) -> None:
+        self.send(PIECE_BYTES + 1000)
+        self.assertEqual(self.received(), PIECE_BYTES + 1000)
+        self.assertIsNone(self.tls.behindSince)
+
+    def test_aSecondFullOneWaitsForItsTurnAndNothingMoreIsReadUntilThen(self) -> None:
+        self.send(2 * PIECE_BYTES)
         self.assertEqual(self.received(), 0)
         self.assertEqual(self.router.transport.producerState, "paused")
         self.clock.advance(0)
-        self.assertEqual(self.received(), PIECE_BYTES)
+        self.assertEqual(self.received(), 2 * PIECE_BYTES)
         self.assertEqual(self.router.transport.producerState, "producing")
 
     def test_whatComesAfterItComesAfterItAndIsAsOld(self) -> None:
@@ -350,18 +355,18 @@ class PaceTests(SynchronousTestCase):
         assert isinstance(self.tls.pace, Pace)
         self.clock.advance(5.0)
         self.tls.pace.stalledSince = 2.0
-        self.send(PIECE_BYTES)
+        self.send(2 * PIECE_BYTES)
         self.assertEqual(self.tls.behindSince, 2.0)
 
     def test_itIsTakenBeforeTheEndOfTheConnection(self) -> None:
-        self.send(PIECE_BYTES)
+        self.send(2 * PIECE_BYTES)
         self.tls.connectionLost(Failure(ConnectionDone()))
-        self.assertEqual(self.received(), PIECE_BYTES)
+        self.assertEqual(self.received(), 2 * PIECE_BYTES)
         self.clock.advance(0)
-        self.assertEqual(self.received(), PIECE_BYTES)
+        self.assertEqual(self.received(), 2 * PIECE_BYTES)
 
     def test_anErrorOfOursEndsItsConnection(self) -> None:
-        self.send(PIECE_BYTES)
+        self.send(2 * PIECE_BYTES)
         self.patch(self.router.recorder, "dataReceived", lambda data: 1 / 0)
         self.clock.advance(0)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

@@ -281,7 +281,10 @@ class HastyPeerTests(ProtocolTestCase):
         self.server.connections.readers = Turns(Clock(), most=1)  # its turn never comes
         pair = self.pair()
         pair.advance(1.0)
+        reading = pair.server.transport
+        assert isinstance(reading, PromptTLS)
         for _ in range(5):
+            reading.behindSince = self.clock.seconds()  # another piece came just before
             pair.client.transport.write(encode(DEMAND) * 90)
             pair.advance(0.1)
         self.assertEqual(self.battery.shutDowns, [])

@@ -202,6 +202,7 @@ class WhyTests(PageTestCase):
         for words in (
             "Gets 5.00 kW of the 11.00 kW that it wants.",
             "Because: Short of supply: class 1 lacks 6000 W.",
+            "All sources together give less than is asked for.",
             "For more: More supply, or a higher class or weight.",
             "0 W → 5.00 kW out: short of supply",
         ):
@@ -308,6 +309,9 @@ class EventTests(PageTestCase):
 class SizeTests(PageTestCase):
     def test_itFitsEverySizeLightAndDark(self) -> Deferred[None]:
         async def work() -> None:
+            self.house.plugIn("wide", "home", "W" * 40)
+            self.house.clock.advance(1)
+            await self.browser.until("document.querySelectorAll('#rows tr').length === 3")
             grounds = set()
             for width, height in SIZES:
                 for dark in (False, True):

@@ -37,9 +37,17 @@ function makeNode(identity) {
   return parts;
 }
 
-function fitted(text, letters) {
-  const characters = [...text];
-  return characters.length <= letters ? text : `${characters.slice(0, letters - 1).join("")}…`;
+// Show a text, or as much of it as there is room for.
+function fit(node, text, room) {
+  const key = `${Math.floor(room)} ${text}`;
+  if (node.dataset.fitted === key) return;
+  node.dataset.fitted = key;
+  const letters = [...text];
+  node.textContent = text;
+  while (letters.length > 1 && node.getComputedTextLength() > room) {
+    letters.pop();
+    node.textContent = `${letters.join("")}…`;
+  }
 }
 
 export function showPicture(state) {
@@ -115,7 +123,7 @@ function drawBox(node, device, { narrow, x, y, boxWidth }) {
   set(node.charge, { x: x + boxWidth - 10, y: y - 10 });
   const charged = Number.isFinite(soc);
   setText(node.charge, charged ? `${Math.round(soc)}\u00a0%` : "");
-  setText(node.name, fitted(nameOf(device), Math.floor((room - (charged ? 34 : 0)) / letter)));
+  fit(node.name, nameOf(device), room - (charged ? 36 : 0));
   const now = flowing(device);
   const text = wattsOf(now, possible(device));
   setText(node.power, !connected ? "away" : text.length * (letter + 1.2) > room ? watts(now) : text);

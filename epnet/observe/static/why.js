@@ -3,7 +3,7 @@
 import { Kept, at, element, icon, set, setText } from "./dom.js";
 import { eventsOf, showLines } from "./events.js";
 import {
-  SIDES, energy, flowsOut, kindOf, mixWords, nameOf, offered, sentence, span, typeOf, wanted, watts,
+  SIDES, energy, flowsOut, kindOf, meaning, mixWords, nameOf, offered, sentence, span, typeOf, wanted, watts,
 } from "./words.js";
 
 const ASK_MS = 1000;
@@ -46,7 +46,8 @@ async function ask() {
     if (!answer.ok) throw new Error(`the router answers ${answer.status}`);
     const { devices: [decided] } = await answer.json();
     if (identity !== asked) return;
-    setText(at("why-trouble"), "");
+    const some = decided.decisions.length > 0;
+    setText(at("why-trouble"), some ? "" : "Nothing has been decided for it yet.");
     showDecisions(decided);
   } catch (error) {
     if (identity !== asked) return;
@@ -77,6 +78,8 @@ const directions = new Kept((direction) => {
     line.append(element("b", "", `${name}: `));
     parts[key] = line.appendChild(element("span"));
   }
+  parts.meaning = element("p", "quiet");
+  root.lastChild.before(parts.meaning);
   return parts;
 });
 
@@ -112,6 +115,7 @@ function showDirection(parts, decision, device) {
   // The state tells what lasts of the direction in use; a decision, what holds at this moment.
   const used = flowsOut(device) !== inward && device.reason !== null;
   setText(parts.because, sentence(used ? device.why : decision.text));
+  setText(parts.meaning, meaning(used ? device.reason : decision.reason));
   setText(parts.more, sentence(used ? device.more : decision.more));
 }
 

@@ -126,6 +126,25 @@ export function granted(device) {
   return device.session.connected ? `0${GAP}W` : "–";
 }
 
+// What a reason means, for whoever does not know the words of routers.
+const MEANINGS = {
+  supply: "All sources together give less than is asked for. Higher classes are served first; "
+    + "a class shares what is left by weight.",
+  bid: "It takes power only up to a price, and what is left costs more.",
+  port: "The port of the router carries no more.",
+  cable: "The cable to the device carries no more.",
+  group: "Several devices share one limit.",
+  policy: "Whoever runs the network has set this limit.",
+  operator: "Somebody has set this limit by hand; after its time it is lifted by itself.",
+  reserve: "Some power is kept free in case the largest source fails.",
+  minimum: "It needs a least power to run, and so much is not left.",
+  charge: "Its storage is kept between two bounds.",
+  share: "Cheaper sources come first; those of one price share what is needed.",
+  spare: "Cheaper sources are enough.",
+  silent: "Nothing may flow without the consent of the device, said anew all the time.",
+};
+export const meaning = (reason) => MEANINGS[reason] ?? "";
+
 // --- Sources of energy ---------------------------------------------------------------------------
 
 // The shares of a mix as [source, percent]; what this page knows no colour for is one, `Other`.

@@ -56,7 +56,8 @@ async def main(reactor: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as place:
         loopback = "tcp:0:interface=127.0.0.1"
-        options = ["--demo", "--state-dir", place, "--listen", loopback, "--http", loopback]
+        options = ["--demo", "--identity", "house", "--state-dir", place]
+        options += ["--listen", loopback, "--http", loopback]
         twistd = Twistd(Path(place), ["ep-router", *options])
         browser = Browser(Path(place) / "browser")
         try:

@@ -35,9 +35,6 @@ LEAST_NEED_W: Final = 1.0
 LEAST_OFFER_W: Final = 100.0
 """Less is not worth telling; a smaller offer at a low price would hide a larger one above it."""
 
-REACH_SECONDS: Final = 1.0
-"""What a sink cannot rise to within this time is not asked for yet: others may have it."""
-
 
 class Fold(NamedTuple):
     """What a network is to its parent now.
@@ -95,16 +92,10 @@ def _need(network: Network, uplink: Place, most_w: float) -> float:
     source = attrs.evolve(uplink.source, max_w=most_w)
     others = [place for place in network.places if place is not uplink]
     sources = [source, *(place.source for place in others)]
-    wishes = {place.sink.identity: _reachable(place) for place in others}
     before = fsum(place.sink.loss.withdrawn(place.export_w) for place in network.places)
-    terms = Terms(network.standing_w, network.reserve, network.standing_w + before, wishes=wishes)
+    terms = Terms(network.standing_w, network.reserve, network.standing_w + before)
     allocation, _ = solve(sources, [place.sink for place in others], network.groups, terms)
     return allocation.sources[name].power_w
-
-
-def _reachable(place: Place) -> float:
-    sink = place.sink
-    return min(sink.max_w, max(place.export_w + REACH_SECONDS * place.rate_w_s, sink.min_w))
 
 
 def _offer(network: Network, trade: Trade, uplink: Place, most_w: float) -> list[Rung]:

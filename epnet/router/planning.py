@@ -19,7 +19,7 @@ and no clock comes in.  The steps:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import fsum, inf
+from math import fsum
 from typing import Final, NamedTuple
 
 import attrs
@@ -45,7 +45,6 @@ class Place:
     confirmed_w: what of that it has confirmed.
     draws_w: what its device may still draw, `export_w` or an older grant.
     importStep_w, exportStep_w: how far its set-points may rise now.
-    rate_w_s: how fast its set-points may rise in the long run, W/s.
     replaces: whether it may replace a lost source without a ramp.
     strict: whether nothing of it may be used that it has not confirmed, not even to replace a lost
         source: other routers, which have to ask their own sources first.
@@ -63,7 +62,6 @@ class Place:
     draws_w: float = 0.0
     importStep_w: float = 0.0
     exportStep_w: float = 0.0
-    rate_w_s: float = inf
     replaces: bool = True
     strict: bool = False
     banded: bool = True

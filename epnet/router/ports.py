@@ -21,7 +21,7 @@ from epnet.router.baseport import BasePort
 from epnet.router.bounds import Bound
 from epnet.router.decisions import Change, Decision, Direction, History, TransferState
 from epnet.router.dozing import Dozing, isNothing
-from epnet.router.dynamics import RISE_SECONDS, Draw, Requests, rampStep
+from epnet.router.dynamics import Draw, Requests, rampStep
 from epnet.router.planning import Place, Step
 from epnet.router.policy import DevicePolicy, RemotePolicy
 from epnet.router.prices import Forecast
@@ -130,7 +130,6 @@ class Port(BasePort):
         source = Source(self.identity, 0.0, 0.0, settings.loss)
         sink = Sink(self.identity, 0.0, settings.min_w, loss=settings.loss)
         self.place = Place(source, sink, settings.max_power)
-        self.place.rate_w_s = settings.ramp_w_s or settings.max_power / RISE_SECONDS
         self.place.replaces = settings.ramp_w_s is None
         self.govern(self.policy, self.remote)
 

@@ -173,7 +173,7 @@ class RouterPort(Port):
         place.banded = False  # it would add up from level to level
         place.strict = self.role is not None
         if self.settings.ramp_w_s is None:
-            place.importStep_w = place.exportStep_w = place.rate_w_s = inf
+            place.importStep_w = place.exportStep_w = inf
         if self.isUp:
             place.import_w = min(place.import_w, self.imports.watts)
             if self.remote is None:

@@ -165,7 +165,7 @@ class SettlingTests(SynchronousTestCase):
 
     def checkAnyTree(self, seed: int) -> None:
         chance = random.Random(seed)
-        above = [None, *(chance.randrange(number) for number in range(1, chance.randint(2, 7)))]
+        above = [None, *(chance.randrange(number) for number in range(1, chance.randint(2, 6)))]
         tree = Tree(above, seed)
         for house in range(len(above)):
             if chance.random() < 0.6:

@@ -48,6 +48,11 @@ def rampStep(range_w: float, ramp_w_s: float | None, elapsed: float) -> float:
     return rate * max(0.0, min(elapsed, 2 * TICK_SECONDS))
 
 
+def band(range_w: float) -> float:
+    """What is little for a port of this range, W."""
+    return min(BAND_W, BAND_PART * range_w)
+
+
 class Approach(NamedTuple):
     """A target, and since when it has been constant."""
 
@@ -60,8 +65,11 @@ class Approach(NamedTuple):
 
     def isHeld(self, from_w: float, target_w: float, range_w: float, now: float) -> bool:
         """Whether the dead band withholds this increase: never from zero, nor a constant one."""
-        band = min(BAND_W, BAND_PART * range_w)
-        return 0.0 < target_w - from_w < band and from_w > 0.0 and now - self.since < STEADY_SECONDS
+        return (
+            0.0 < target_w - from_w < band(range_w)
+            and from_w > 0.0
+            and now - self.since < STEADY_SECONDS
+        )
 
 
 ANYWHERE: Final = Approach()

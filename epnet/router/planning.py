@@ -25,7 +25,7 @@ from typing import Final, NamedTuple
 import attrs
 
 from epnet.router.allocation import Terms, solve
-from epnet.router.dynamics import ANYWHERE, Approach
+from epnet.router.dynamics import ANYWHERE, Approach, band
 from epnet.router.fairness import Groups
 from epnet.router.merit import RESIDUE, MeritOrder
 from epnet.router.reasons import Reason
@@ -390,7 +390,7 @@ def _step(
     else:
         reason = Reason.UNCONFIRMED
     why = target.sources[name]
-    if deliver.power_w > why.power_w + NEAR:
+    if deliver.power_w > why.power_w + band(place.range_w):
         why = _because(deliver, Reason.STANDS_IN, why.power_w)
     elif deliver.power_w < min(goal, place.import_w) - NEAR:
         why = deliver

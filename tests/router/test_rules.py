@@ -439,6 +439,17 @@ class ExplainTests(RulesTestCase):
         self.world.run(2.0)
         self.assertEqual(self.told("store")[-1], ("import", 2000, 0, Reason.SPARE))
 
+    def test_whoStandsInForAFewWattsHasItsShare(self) -> None:
+        sun = self.plug(Device("sun", offer_w=2000))
+        self.plug(Device("grid", offer_w=3000), side="B")
+        self.plug(Device("home", wish_w=4000))
+        self.world.run(5.0)
+        for _ in range(40):
+            sun.offer_w = (sun.offer_w or 0.0) + 1.0
+            self.world.step()
+            decision = self.port("grid").decisions[Direction.IMPORT]
+            self.assertIs(decision.ruling.reason, Reason.SHARE)
+
     def test_aSourceWithoutAPriceIsNamedByItsRank(self) -> None:
         self.plug(Device("grid", offer_w=3000), side="B")
         self.plug(Device("sun", offer_w=3000))

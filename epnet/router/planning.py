@@ -69,16 +69,14 @@ class Place:
     exporting: Approach = ANYWHERE
 
     @property
+    def takes(self) -> bool:
+        """Whether it can have power, or still draws some."""
+        return self.sink.max_w > 0.0 or self.export_w > 0.0 or self.draws_w > 0.0
+
+    @property
     def idle(self) -> bool:
         """Whether it has nothing and can have nothing: a plan need not know of it."""
-        return not (
-            self.source.max_w
-            or self.sink.max_w
-            or self.import_w
-            or self.export_w
-            or self.asked_w
-            or self.draws_w
-        )
+        return not (self.source.max_w or self.import_w or self.asked_w or self.takes)
 
 
 class Step(NamedTuple):
@@ -124,20 +122,22 @@ def plan(
 
     reserve: the part of the largest source that increases leave free, 0 to 1.
     """
-    # Most ports can do one thing of two, at most: the fill need not see the other.
-    sources = [place.source for place in places if place.source.max_w > 0.0]
+    # Most ports can do one thing of two, at most: nothing need see the other.
+    giving = [place for place in places if place.source.max_w > 0.0]
+    sources = [place.source for place in giving]
     sinks = [place.sink for place in places if place.sink.max_w > 0.0]
     before = fsum([standing_w, *_withdrawn((p.sink, p.export_w) for p in places)])
     target, merit = solve(sources, sinks, groups, Terms(standing_w, reserve, before))
     rises = [_rise(place, target.sinks[place.sink.identity], now) for place in places]
-    if any(rise.goal > rise.base for rise in rises):
-        _raise(rises, sources, sinks, groups, target.standing_w)
-    goals = _goals(rises, target, merit)
-    delivered = _dispatch(rises, target, merit, sources, sinks, groups)
+    taking = [rise for rise in rises if rise.place.takes]
+    if any(rise.goal > rise.base for rise in taking):
+        _raise(taking, giving, sinks, groups, target.standing_w)
+    goals = _goals(taking, target, merit)
+    delivered = _dispatch(taking, giving, target, merit, sinks, groups)
     steps = {
         rise.place.source.identity: _step(rise, goals, delivered, target, now) for rise in rises
     }
-    used = fsum(_withdrawn((rise.place.sink, rise.power) for rise in rises))
+    used = fsum(_withdrawn((rise.place.sink, rise.power) for rise in taking))
     return Plan(steps, target, target.standing_w, used)
 
 
@@ -181,15 +181,14 @@ def _rise(place: Place, target: Setpoint, now: float) -> _Rise:
 
 def _raise(
     rises: Sequence[_Rise],
-    sources: Sequence[Source],
+    giving: Sequence[Place],
     sinks: Sequence[Sink],
     groups: Groups,
     standing_w: float,
 ) -> None:
     """Let the sinks rise towards their goals as far as confirmed supply goes."""
-    confirmed = {
-        r.place.source.identity: min(r.place.source.max_w, r.place.confirmed_w) for r in rises
-    }
+    sources = [place.source for place in giving]
+    confirmed = {p.source.identity: min(p.source.max_w, p.confirmed_w) for p in giving}
     supply = MeritOrder(sources, groups.limits("import"), confirmed).everything
     have = fsum(_withdrawn((r.place.sink, r.base) for r in rises))
     drawn = fsum(_withdrawn((r.place.sink, max(r.base, r.place.draws_w)) for r in rises))
@@ -303,36 +302,33 @@ def _goals(rises: Sequence[_Rise], target: Allocation, merit: MeritOrder) -> Map
 
 def _dispatch(
     rises: Sequence[_Rise],
+    giving: Sequence[Place],
     target: Allocation,
     merit: MeritOrder,
-    sources: Sequence[Source],
     sinks: Sequence[Sink],
     groups: Groups,
 ) -> Mapping[str, Setpoint]:
     """What each source delivers now; takes from sinks what the sources cannot give."""
     used = fsum([target.standing_w, *_withdrawn((r.place.sink, r.power) for r in rises)])
-    ready = {
-        place.source.identity: min(place.source.max_w, max(place.confirmed_w, place.import_w))
-        for place in (rise.place for rise in rises)
-    }
+    ready = {p.source.identity: min(p.source.max_w, max(p.confirmed_w, p.import_w)) for p in giving}
     delivered = merit.dispatch(used)
     if all(setpoint.power_w <= ready[name] + NEAR for name, setpoint in delivered.items()):
         return delivered
-    limits = groups.limits("import")
-    order = MeritOrder(sources, limits, ready)
+    sources = [place.source for place in giving]
+    order = MeritOrder(sources, groups.limits("import"), ready)
     if order.everything < used - NEAR:
-        _replace(rises, ready, used)
+        _replace(giving, ready, used)
         order = MeritOrder(sources, groups.limits("import"), ready)
     if order.everything < used - NEAR:
         return _shed(rises, target, sources, sinks, groups, ready)
     return order.dispatch(used)
 
 
-def _replace(rises: Sequence[_Rise], ready: dict[str, float], used: float) -> None:
+def _replace(giving: Sequence[Place], ready: dict[str, float], used: float) -> None:
     """Count offers that nobody has confirmed, the cheapest first, until they are enough."""
-    places = [rise.place for rise in rises if not rise.place.strict]
+    places = [place for place in giving if not place.strict]
     places.sort(key=lambda p: (p.source.price, p.source.identity))
-    short = used - fsum([r.place.source.loss.injected(_usable(r.place, ready)) for r in rises])
+    short = used - fsum([p.source.loss.injected(_usable(p, ready)) for p in giving])
     for place in places:
         if short <= 0.0:
             return
@@ -377,6 +373,10 @@ def _step(
     now: float,
 ) -> Step:
     place = rise.place
+    if not place.source.max_w:
+        approach = place.importing.seeing(0.0, now)
+        given, why = rise.target, rise.why
+        return Step(0.0, rise.power, 0.0, approach, rise.approach, NOTHING, given, NOTHING, why)
     name = place.source.identity
     goal, deliver = goals[name].power_w, delivered[name]
     approach = place.importing.seeing(goal, now)

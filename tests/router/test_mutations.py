@@ -203,7 +203,7 @@ class HistoryMutations(SynchronousTestCase):
 
         def undispatched(*args: Any) -> Any:
             dispatch(*args)
-            return args[1].sources
+            return args[2].sources
 
         self.patch(planning, "_dispatch", undispatched)
         self.assertRaises(AssertionError, self.history)

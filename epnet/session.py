@@ -104,6 +104,7 @@ class Session:
     __slots__ = (
         "_authenticate",
         "_consentAt",
+        "_endsAt",
         "_gaps",
         "_heardAt",
         "_it",
@@ -144,7 +145,7 @@ class Session:
         self._sentAt = now
         self._publishAt = now
         self._consentAt = now
-        self.wakeAt = -inf
+        self.wakeAt = self._endsAt = -inf
 
     # What one may ask
 
@@ -273,6 +274,8 @@ class Session:
 
     def advance(self, now: float) -> list[Effect]:
         """Look at the deadlines."""
+        if self.wakeAt > -inf and now < self._endsAt and self.publishDue(now):
+            return []  # it has woken for the node's messages, as most often
         self._DEADLINES[self._it.phase](self, now)
         silent = now + SLACK - self._sentAt >= self.settings.keepAlive
         if silent and self._it.phase in _ALIVE and not self.publishDue(now):
@@ -424,11 +427,14 @@ class Session:
         """
         effects = self._effects(now)
         if self._it.phase is Phase.OPEN and not self._it.transferring:
-            self.wakeAt = _ROUNDING + min(
-                self._publishAt - SLACK,
-                self._sentAt + self.settings.keepAlive - SLACK,
-                self._heardAt + self.settings.idleLoss,
-                self._rate.countedUntil,
+            # Before this the link cannot have failed.
+            self._endsAt = _ROUNDING + min(
+                self._heardAt + self.settings.idleLoss, self._rate.countedUntil
+            )
+            self.wakeAt = min(
+                _ROUNDING + self._publishAt - SLACK,
+                _ROUNDING + self._sentAt + self.settings.keepAlive - SLACK,
+                self._endsAt,
             )
         return effects
 

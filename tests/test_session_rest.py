@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -53,6 +54,8 @@ class House:
         self.effects += [(now, effect) for effect in effects]
 
     def sweep(self, now: float) -> None:
+        if not self._lazy:
+            self.session._endsAt = -inf  # no short cut either
         if not self._lazy or self.session.wakeAt <= now:
             self.looks += 1
             self.take(now, self.session.advance(now))

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from math import fsum, inf, nextafter
 
+from twisted.logger import Logger
+
 from epnet.router.folding import Trade
 from epnet.router.policy import Policies
 from epnet.router.ports import Port
@@ -35,6 +37,8 @@ class Market:
     trade: what is for other networks: grids without a known price are not.
     """
 
+    log = Logger()
+
     def __init__(self, timeOfDay: Callable[[], datetime]) -> None:
         self._timeOfDay = timeOfDay
         self.foreign: frozenset[str] = frozenset()
@@ -56,7 +60,7 @@ class Market:
         }
         currency = commonCurrency(policies.network.currency, forecasts.values())
         currencies = {price.currency for price in forecasts.values()}
-        self.foreign = frozenset(currencies - {currency})
+        self._noteForeign(frozenset(currencies - {currency}))
         known = {
             identity: price.amount
             for identity, price in forecasts.items()
@@ -81,6 +85,14 @@ class Market:
             when = self._timeOfDay().replace(microsecond=0)
             self._told = (Price(when, amount, self._currency),)
         return self._told
+
+    def _noteForeign(self, currencies: frozenset[str]) -> None:
+        if currencies and currencies != self.foreign:
+            self.log.warn(
+                "prices in {currencies} cannot be compared: they count as unknown",
+                currencies=", ".join(sorted(currencies)),
+            )
+        self.foreign = currencies
 
     def _lookUp(self, ports: Collection[Port]) -> None:
         """Bring forecasts up to now."""

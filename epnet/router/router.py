@@ -126,7 +126,6 @@ class Router:
         self._fellAt = -inf
         self._hurriedAt = -inf
         self._pause = HURRY_SECONDS
-        self._foreign: frozenset[str] = frozenset()
 
     @property
     def allocation(self) -> Allocation:
@@ -328,7 +327,6 @@ class Router:
         for port in ports:
             port.look(now, elapsed)
         self._market.open(everyone, ports, self.policies)
-        self._warnOfCurrencies()
         reserve = self.policies.network.reserve
         places = [port.place for port in ports if not port.place.idle]
         network = Network(places, self._groups, self.standing_w, reserve)
@@ -409,15 +407,6 @@ class Router:
             return False
         self.log.warn("{identity}: {finding}", identity=port.identity, finding=finding.value)
         return finding is not Finding.OVERDRAWING
-
-    def _warnOfCurrencies(self) -> None:
-        if self._market.foreign != self._foreign:
-            self._foreign = self._market.foreign
-            if self._foreign:
-                self.log.warn(
-                    "prices in {currencies} cannot be compared: they count as unknown",
-                    currencies=", ".join(sorted(self._foreign)),
-                )
 
     def _portFor(self, peer: Peer) -> Port:
         """The port for a device that connects.  Raises `PortRefused` if it has none."""

@@ -34,8 +34,8 @@ def run(rounds: int, devices: int) -> Iterator[Row]:
         Worker("Exchange", folder) as exchange,
     ):
         port = server.ask("listen", ROOMY)
-        crowd.ask("connect", port, 0, devices - trading, 64, True)
         crowd.ask("rest")
+        crowd.ask("connect", port, 0, devices - trading, 64, True)
         for _ in range(rounds):
             crowd.tell("run", WARM_SECONDS + SECONDS, HERTZ)
             exchange.ask("connect", port, devices - trading, trading, 16, True)

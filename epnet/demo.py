@@ -35,7 +35,7 @@ DEMO_DEVICES: Final = {
     ),
     "demo-car": f"ev:name=Car,capacity_wh=77000,soc=20,charge_w=11000,plug=06:45,{_DAY}",
     "demo-home": f"load:name=Home,base_w=350,peak_w=1800,{_DAY}",
-    "demo-grid": "grid:name=Grid,fuse_a=16",
+    "demo-grid": "grid:name=Grid,fuse_a=16,price=0.30 EUR,mix=Wind 30/Hydro 20/Nuclear 20/Gas 30",
 }
 """Identity and device of each member of the household."""
 

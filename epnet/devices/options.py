@@ -45,7 +45,7 @@ def quantity(
         if not (enough and value <= high):
             raise _badValue(field, value)
 
-    return _option(default, float, expected, check)
+    return option(default, float, expected, check)
 
 
 def whole(default: int | None, unit: str, low: int, high: int) -> Any:
@@ -56,17 +56,17 @@ def whole(default: int | None, unit: str, low: int, high: int) -> Any:
             raise _badValue(field, value)
 
     convert = attrs.converters.optional(int)
-    return _option(default, convert, f"a whole number, {unit}, from {low} to {high}", check)
+    return option(default, convert, f"a whole number, {unit}, from {low} to {high}", check)
 
 
 def flag(default: bool) -> Any:
     """An option that is yes or no."""
-    return _option(default, attrs.converters.to_bool, "yes or no")
+    return option(default, attrs.converters.to_bool, "yes or no")
 
 
 def timeOfDay() -> Any:
     """An option that is a time of day, HH:MM, kept as seconds since midnight; None by default."""
-    return _option(None, attrs.converters.optional(_timeOfDay), "a time of day, HH:MM")
+    return option(None, attrs.converters.optional(_timeOfDay), "a time of day, HH:MM")
 
 
 def _timeOfDay(value: object) -> float:
@@ -78,12 +78,18 @@ def _timeOfDay(value: object) -> float:
     return 3600.0 * hours + 60.0 * minutes
 
 
-def _option(
+def option(
     default: object,
     convert: Callable[[Any], object],
     expected: str,
     check: Callable[[object, Any, Any], None] | None = None,
 ) -> Any:
+    """An option of any kind.
+
+    convert: from its text to its value; raises ValueError.
+    expected: in words, what its values are.
+    check: raises for a value that may not be.
+    """
     return attrs.field(
         default=default,
         converter=convert,

@@ -279,6 +279,30 @@ class GridTests(SynchronousTestCase):
         self.assertEqual(grid.supply().power_limit, 3680)
         self.assertEqual(demand.power_limit, 3680)
 
+    def test_itSaysWhatItsEnergyCostsAndIsMadeOf(self) -> None:
+        supply = parseDevice("grid:price=0.30 EUR,mix=Wind 60/Gas 40", Clock()).supply()
+        assert supply is not None and supply.energy_prices is not None
+        [price] = supply.energy_prices
+        self.assertEqual(price[1:], (0.3, "EUR"))
+        self.assertEqual(supply.power_mix, {Source.WIND: 60, Source.GAS: 40})
+        self.assertEqual(Grid(Clock()).supply().power_mix, {Source.UNKNOWN: 100})
+        self.assertIsNone(Grid(Clock()).supply().energy_prices)
+
+    def test_aPriceOrMixThatIsNoneIsRefused(self) -> None:
+        for bad in (
+            "price=0.30",
+            "price=nan EUR",
+            "price=0.30 eur",
+            "mix=Wind 60",
+            "mix=Wind 60/Wind 40",
+            "mix=Wind 110/Gas -10",
+            "mix=Wine 100",
+            "mix=Wind",
+            "mix=Wind nan",
+        ):
+            with self.assertRaisesRegex(UsageError, "device grid: .*expected"):
+                parseDevice(f"grid:{bad}", Clock())
+
     def test_phasesAddUp(self) -> None:
         self.assertEqual(Grid(Clock(), fuse_a=20, phases=3, voltage=400).rating_w, 24_000)
 

@@ -21,6 +21,7 @@ from epnet.factory import EPClientFactory, EPServerFactory
 from epnet.identity import Peer
 from epnet.interfaces import IDevice, ILink
 from epnet.node import DeviceNode, parametersOf
+from epnet.router.accounts import Accounts
 from epnet.router.portmaker import portFor
 from epnet.router.ports import Port
 from epnet.router.router import Router
@@ -143,8 +144,14 @@ class House:
         self.terminals: dict[str, Terminal] = {}
         parameters = SessionParameters(identity=identity, type="router", tenant=tenant)
         self.above = Above()
+        accounts = Accounts(tenant, timeOfDay=street.timeOfDay)
         self.router = Router(
-            parameters, self._makePort, street.clock, street.timeOfDay, upstreams=self.above
+            parameters,
+            self._makePort,
+            street.clock,
+            street.timeOfDay,
+            accounts,
+            upstreams=self.above,
         )
         self.connections = Connections(self.router, street.clock)
         self.trust = BelievingTrust()

@@ -117,7 +117,7 @@ class DayTests(SynchronousTestCase):
             self.assertAlmostEqual(kept / books.energyIn, 1.0, places=6)
 
     def carbonCrosses(self) -> None:
-        """The third house makes nothing: its carbon is what the second sent, and what its car had."""
+        """The third house makes nothing: what it has is from the second, and what its car had."""
         sent = self.houses[1].router.accounts.byPort["house-3"].carbon_g
         had = 0.2 * 50 / SPEED * Source.UNKNOWN.carbon
         come = self.houses[2].router.accounts.books.carbonIn - had

@@ -9,7 +9,7 @@ rest.  What is received while nothing is given counts as given, Unknown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from math import fsum
 from typing import TYPE_CHECKING, Final
@@ -232,13 +232,28 @@ class Accounts:
             price = blend.price
             mix, mixAbroad = _shares(blend), _shares(blend.abroad())
             carbon = round(blend.carbon, 3)
-        asked = {port.identity: _asked(port, price) for port in ports}
+        asked = {
+            port.identity: _asked(port, price if self._priced(port, ports) else None)
+            for port in ports
+        }
         self._tell({each for each in asked.values() if each is not None}, time)
         for port in ports:
             port.mix = mixAbroad if self.isAbroad(port) else mix
             port.carbon = carbon if port.settings.side == "C" else None
             amount = asked[port.identity]
             port.prices = None if amount is None else self._told[amount]
+
+    def _priced(self, port: Port, ports: Iterable[Port]) -> bool:
+        """Whether a device is told a price at all.
+
+        Another router is only where anybody else has one.  A price of 0 for free sun would outdo
+        all that has none, and two routers would believe in each other's for ever.
+        """
+        return port.settings.side != "C" or any(
+            other.settings.price is not None or self.byPort[other.identity].price is not None
+            for other in ports
+            if other is not port
+        )
 
     def _tell(self, prices: set[float], time: datetime) -> None:
         """Put each price into a forecast of one, the same as before while it does not change."""

@@ -132,3 +132,34 @@ class BorderTests(SynchronousTestCase):
         source = self.middle.accounts.byPort["before"].source
         self.assertAlmostEqual(source.carbon, 500 * 1.04, places=1)
         self.assertEqual(source.sources, {Source.GAS: 1.0})
+
+
+class PriceTests(SynchronousTestCase):
+    """Of a price another router hears only where somebody else has one."""
+
+    def setUp(self) -> None:
+        self.plant = Plant("one")
+        self.plant.add("sun", "solar", SUN)
+        self.plant.add("next", "router", settings=CABLE, tenant="two")
+        self.plant.add("home", "home")
+        self.plant.flow("sun", import_w=3000.0)
+        self.plant.flow("next", export_w=2000.0)
+        self.plant.flow("home", export_w=1000.0)
+
+    def prices(self, identity: str) -> list[float]:
+        self.plant.run()
+        supply = told(self.plant, self.plant.ports[identity])
+        return [price.amount for price in supply.energy_prices or ()]
+
+    def test_freeSunHasNoPriceForThemWhileNothingHas(self) -> None:
+        self.assertEqual(self.prices("home"), [0.0])
+        self.assertEqual(self.prices("next"), [])
+
+    def test_itHasOneOnceAnythingElseHas(self) -> None:
+        self.plant.add("gas", "generator", GAS)
+        self.assertEqual(self.prices("next"), [0.0])
+
+    def test_whatTheyTellUsIsNoReasonToTellThem(self) -> None:
+        self.plant.hear("next", GAS)
+        self.assertEqual(self.prices("next"), [])
+        self.assertEqual(self.prices("home"), [0.0])

@@ -69,6 +69,9 @@ ROUTE_SECONDS: Final = 0.3
 HOLD_SECONDS: Final = 1.0
 """How long a new link to a parent carries nothing."""
 
+LAPSE_SECONDS: Final = 2.0
+"""How long the parent may have been away to be taken back as if nothing had been."""
+
 JOINING_SECONDS: Final = 2.0
 """How long after it has found any parent a router may still take a preferred one at once."""
 
@@ -168,6 +171,7 @@ class Tree:
         self._heard: dict[str, _Heard] = {}
         self._above: Route | None = None
         self._opensAt = self._joinedAt = -inf
+        self._left: tuple[str | None, Route | None, float] = (None, None, -inf)
         self._returnFactor = 1.0 + crc32(identity.encode()) / 2**32
         self._returns = 0
         self._doubted: dict[str, float] = {}
@@ -220,9 +224,9 @@ class Tree:
         """
         usable = self._usable(upstreams, now)
         chosen = self._chosen(usable, now, quiet)
-        if chosen != self.parent:
-            self._change(chosen, now)
         above = usable[chosen] if chosen is not None else None
+        if chosen != self.parent:
+            self._change(chosen, above, now)
         if above != self._above:
             self._above = above
             if now < self._opensAt:
@@ -275,11 +279,15 @@ class Tree:
         doubled = RETURN_SECONDS * 2.0 ** min(self._returns, 16)
         return self._returnFactor * min(doubled, RETURN_LONGEST)
 
-    def _change(self, chosen: str | None, now: float) -> None:
+    def _change(self, chosen: str | None, above: Route | None, now: float) -> None:
+        *left, since = self._left
+        isBack = self.parent is None and [chosen, above] == left and now - since < LAPSE_SECONDS
         if self.parent is None:
             self._joinedAt = now
-        self.parent, self._above = chosen, None
-        self._opensAt = now + HOLD_SECONDS
+        elif now >= self._opensAt:
+            self._left = (self.parent, self._above, now)
+        self.parent, self._above = chosen, above
+        self._opensAt = now if isBack else now + HOLD_SECONDS
         self.changes += 1
 
     def _ownRank(self, upstreams: Iterable[str], now: float) -> int:

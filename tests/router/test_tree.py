@@ -338,6 +338,22 @@ class ChoiceTests(SynchronousTestCase):
         self.wait(0.4)
         self.assertEqual(self.tree.parent, "second")
 
+    def test_oneThatWasAwayForAMomentIsTakenBackAtOnce(self) -> None:
+        for away, route, link in (
+            (0.5, Route(ROOT, ("first", "x")), Link.UP),
+            (0.5, Route(ROOT, ("first", "y")), Link.HELD),
+            (2.5, Route(ROOT, ("first", "y")), Link.HELD),
+        ):
+            self.says = {"first": Route(ROOT, ("first", "x"))} if link is Link.UP else self.says
+            self.wait(3.0)
+            self.assertIs(self.link("first"), Link.UP)
+            del self.says["first"]
+            self.wait(away)
+            self.assertIsNone(self.tree.parent)
+            self.says = {"first": route}
+            self.wait(0.1)
+            self.assertIs(self.link("first"), link)
+
     def test_aPreferredOneIsTakenAgainWhileNothingFlows(self) -> None:
         self.says = {"second": Route(ROOT, ("second",))}
         self.wait(5.0)

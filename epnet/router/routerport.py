@@ -54,8 +54,8 @@ from epnet.wire.values import Price
 UPLINK_PRIORITY = 0
 """The highest class of what goes up, where no policy gives it one: local ones come first."""
 
-OWN, BELOW, ABOVE = 0, 1, 2
-"""The turns of sources at one price."""
+BELOW, ABOVE = 1, 2
+"""The turns of sources at one price, after our own."""
 
 
 class _Told(NamedTuple):
@@ -170,14 +170,15 @@ class RouterPort(Port):
         """Bring its place up to now.  There is no ramp but one that an installer has set."""
         place = super().look(now, elapsed)
         place.source.turn = ABOVE if self.isUpstream else BELOW
+        if self.remote is None:
+            most = UPLINK_PRIORITY if self.isUp else self.settings.priority
+            place.sink.priority = min(self.settings.priority, most)
         place.banded = False  # it would add up from level to level
         place.strict = self.role is not None
         if self.settings.ramp_w_s is None:
             place.importStep_w = place.exportStep_w = inf
         if self.isUp:
             place.import_w = min(place.import_w, self.imports.watts)
-            if self.remote is None:
-                place.sink.priority = min(self.settings.priority, UPLINK_PRIORITY)
         elif self.role is not None:
             place.confirmed_w = self.ready(now)
             place.import_w = min(place.import_w, place.confirmed_w)
@@ -203,9 +204,8 @@ class RouterPort(Port):
         self.fold = fold = Fold(need_w, rung.watts, rung.price)
         place = self.place
         place.confirmed_w = min(self.imports.watts, need_w)
-        place.source.max_w = (
-            need_w if self._hope.holds(need_w, self.imports, now) else place.confirmed_w
-        )
+        hopes = self._hope.holds(need_w, self.imports, now)
+        place.source.max_w = need_w if hopes else place.confirmed_w
         if need_w < self.imports.watts:
             self.imports = bounds.watts(need_w, Reason.REQUEST)
         if fold.offer_w < self.exports.watts:

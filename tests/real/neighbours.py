@@ -96,6 +96,38 @@ class Gadgets:
         return last, max((turnsOf(changes, each["may"]) for each in changes), default=0)
 
 
+class Relaying:
+    """A relay before a port, in a process of its own (`tests.real.relaying`).
+
+    port: where it listens.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.real.relaying", str(port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        assert self._process.stdout is not None
+        self.port = int(self._process.stdout.readline())
+
+    def order(self, what: str) -> None:
+        """Call a method of the relay."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(what + "\n")
+        self._process.stdin.flush()
+
+    def end(self) -> None:
+        """Be no more."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            stream.close()
+
+
 def turnsOf(changes: list[dict[str, Any]], identity: str) -> int:
     """How often what a gadget may do has gone up after it had gone down, or the other way."""
     powers = [each["draw_w"] - each["supply_w"] for each in changes if each["may"] == identity]

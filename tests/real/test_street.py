@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 from epnet.pki import ensureCertificate
-from tests.real.neighbours import Gadgets
+from tests.real.neighbours import Gadgets, Relaying
 from tests.real.processes import ROOT, Twistd, until
 from tests.real.test_commands import RUN
 from tests.real.test_topologies import LOOPBACK, TopologyTestCase, freePort
@@ -152,29 +154,109 @@ class ThreeHousesTests(StreetTestCase):
         self.endInOrder(*self.routers.values())
 
 
-class TreeTests(StreetTestCase):
-    """Seven houses: one, two under it, two under each of these."""
+class GrownTestCase(StreetTestCase):
+    """Houses in a tree, each with a file that is made here.
 
-    UNDER: Mapping[int, int] = {2: 1, 3: 1, 4: 2, 5: 2, 6: 3, 7: 3}
+    under: by the number of a house, that of the one above it.
+    relayed: houses that those below reach through a relay.
+    """
+
+    under: Mapping[int, int]
+    relayed: tuple[str, ...] = ()
 
     def setUp(self) -> None:
         super().setUp()
-        for number in range(1, 8):
-            self.ports[f"house-{number}"] = freePort()
-        for number in range(1, 8):
+        numbers = sorted({1, *self.under})
+        self.ports = {f"house-{number}": freePort() for number in numbers}
+        self.relays = {name: Relaying(self.ports[name]) for name in self.relayed}
+        for relay in self.relays.values():
+            self.addCleanup(relay.end)
+        for number in numbers:
             self.startNumber(number)
 
     def startNumber(self, number: int) -> Twistd:
         identity = f"house-{number}"
         text = HOUSE.format(identity=identity, port=self.ports[identity])
-        above = self.UNDER.get(number)
+        above = self.under.get(number)
         if above is not None:
             upper = f"house-{above}"
-            text = UPSTREAM.format(hosts=f'"{upper}@{LOOPBACK}:{self.ports[upper]}"') + text
+            port = self.relays[upper].port if upper in self.relays else self.ports[upper]
+            text = UPSTREAM.format(hosts=f'"{upper}@{LOOPBACK}:{port}"') + text
             text += CABLE.format(identity=upper)
-        for below in (b for b, a in self.UNDER.items() if a == number):
+        for below in (b for b, a in self.under.items() if a == number):
             text += CABLE.format(identity=f"house-{below}")
         return self.startHouse(identity, text)
+
+
+class FaultTests(GrownTestCase):
+    """Three houses in a row; what happens between the second and the third is the third's alone."""
+
+    under: Mapping[int, int] = {2: 1, 3: 2}
+    relayed = ("house-2",)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.plug("grid", "house-1", offer_w=20_000)
+        self.plug("lamp-1", "house-1", wish_w=700)
+        self.plug("lamp-2", "house-2", wish_w=500)
+        self.plug("sun-3", "house-3", offer_w=300)
+        self.plug("lamp-3", "house-3", wish_w=1000)
+        self.assertAllIsWell()
+
+    def assertAllIsWell(self) -> None:
+        for identity, watts in (("lamp-1", 700), ("lamp-2", 500), ("lamp-3", 1000)):
+            self.assertMay(identity, draw_w=watts)
+
+    def falls(self, fault: Callable[[], object]) -> float:
+        """Do harm; how long, s, until the third house has no more than its own."""
+        mark, began = len(self.gadgets.told), time.monotonic()
+        fault()
+        self.assertMay("lamp-3", draw_w=300)
+        fallen = next(
+            each["at"]
+            for each in self.gadgets.told[mark:]
+            if each.get("may") == "lamp-3" and each["draw_w"] < 302
+        )
+        return float(fallen - began)
+
+    def test_theHouseBetweenIsKilled(self) -> None:
+        middle = self.routers["house-2"]
+        took = self.falls(lambda: middle.kill(signal.SIGKILL))
+        middle.wait()
+        self.startNumber(2)
+        self.assertAllIsWell()
+        self.tell("SIGKILL", took)
+
+    def test_theHouseBetweenHangs(self) -> None:
+        middle = self.routers["house-2"]
+        took = self.falls(lambda: middle.kill(signal.SIGSTOP))
+        middle.kill(signal.SIGCONT)
+        self.assertAllIsWell()
+        self.tell("SIGSTOP", took)
+
+    def test_theLineIsDead(self) -> None:
+        relay = self.relays["house-2"]
+        took = self.falls(lambda: relay.order("stall"))
+        self.assertMay("lamp-2", draw_w=500)
+        relay.order("cut")
+        self.assertAllIsWell()
+        self.tell("a line that is dead", took)
+
+    def test_theConnectionIsReset(self) -> None:
+        took = self.falls(lambda: self.relays["house-2"].order("cut"))
+        self.assertAllIsWell()
+        self.tell("a reset", took)
+
+    def tell(self, fault: str, took: float) -> None:
+        """Say how long it took: on a busy machine anything may, but not for ever."""
+        print(f"\nislanded {took * 1000:.0f} ms after {fault}")
+        self.assertLess(took, 5.0)
+
+
+class TreeTests(GrownTestCase):
+    """Seven houses: one, two under it, two under each of these."""
+
+    under: Mapping[int, int] = {2: 1, 3: 1, 4: 2, 5: 2, 6: 3, 7: 3}
 
     def test_itSettlesAfterEachStepAndDoesNotOscillate(self) -> None:
         self.plug("grid", "house-1", offer_w=20_000)

@@ -34,6 +34,7 @@ from epnet.interfaces import ILink, IPort
 from epnet.router import bounds, speech
 from epnet.router.bounds import Bound
 from epnet.router.bus import Claim
+from epnet.router.dynamics import TICK_SECONDS
 from epnet.router.folding import NOTHING, Fold
 from epnet.router.ladder import Ladder, Rung
 from epnet.router.patience import NEWS_W, Hope, Trust
@@ -42,6 +43,7 @@ from epnet.router.ports import Port
 from epnet.router.reasons import Reason
 from epnet.router.settings import PortSettings, Tier
 from epnet.router.tree import ROOT, Link, Route
+from epnet.session import SLACK
 from epnet.wire import (
     DemandParameters,
     Message,
@@ -96,6 +98,7 @@ class RouterPort(Port):
         self._hope = Hope()
         self._trust = Trust()
         self._told = _Told((), self.route)
+        self._toldAt = self._lookedAt = -inf
         super().__init__(identity, settings, converter)
 
     def isOn(self, bus: str) -> bool:
@@ -169,6 +172,7 @@ class RouterPort(Port):
     def look(self, now: float, elapsed: float) -> Place:
         """Bring its place up to now.  There is no ramp but one that an installer has set."""
         place = super().look(now, elapsed)
+        self._lookedAt = now
         place.source.turn = ABOVE if self.isUpstream else BELOW
         if self.remote is None:
             most = UPLINK_PRIORITY if self.isUp else self.settings.priority
@@ -262,7 +266,7 @@ class RouterPort(Port):
             return []
         above = self.isUpstream and self.role is not Link.DOWN
         told = self._asDevice(now) if above else super().messages(now)
-        self._told = self._toTell()
+        self._told, self._toldAt = self._toTell(), now
         way = RouterPath(
             rank=self.route.rank,
             path=self.route.path,
@@ -293,10 +297,15 @@ class RouterPort(Port):
 
     @property
     def hasNews(self) -> bool:
-        """Whether the other router should know at once."""
+        """Whether the other router should know at once: what is new, and at each tick what is not.
+
+        However seldom we publish (`publish_hz`), a way is good for 300 ms only.
+        """
         now, before = self._toTell(), self._told
         if self.link is None:
             return False
+        if self._lookedAt - self._toldAt >= TICK_SECONDS - SLACK:
+            return True
         return now[1:] != before[1:] or any(
             abs(new - old) > NEWS_W for new, old in zip(now.powers, before.powers, strict=False)
         )

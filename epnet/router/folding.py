@@ -7,7 +7,7 @@ would be used at the price that it asks?  Local sources come before it at equal 
 
 *Offer*: if the parent would take all that the link carries, and nothing came down, how much would
 be left for it at each price?  A Supply has one price: which of them is offered now is a matter of
-time (`epnet.router.ladder`).  Where no prices are known there is but one offer, of all that is left.
+time (`epnet.router.ladder`).  Where no prices are known, there is one offer, of all that is left.
 
 Needs come first: a network that needs anything offers nothing.  So at most one of the two is above
 zero, and both are what is left when all below has been settled among itself.  Neither has a ramp in

@@ -158,10 +158,12 @@ class GrownTestCase(StreetTestCase):
     """Houses in a tree, each with a file that is made here.
 
     under: by the number of a house, that of the one above it.
+    beside: the same for those that have another one above them, which they prefer less.
     relayed: houses that those below reach through a relay.
     """
 
     under: Mapping[int, int]
+    beside: Mapping[int, int] = {}
     relayed: tuple[str, ...] = ()
 
     def setUp(self) -> None:
@@ -177,15 +179,41 @@ class GrownTestCase(StreetTestCase):
     def startNumber(self, number: int) -> Twistd:
         identity = f"house-{number}"
         text = HOUSE.format(identity=identity, port=self.ports[identity])
-        above = self.under.get(number)
-        if above is not None:
-            upper = f"house-{above}"
-            port = self.relays[upper].port if upper in self.relays else self.ports[upper]
-            text = UPSTREAM.format(hosts=f'"{upper}@{LOOPBACK}:{port}"') + text
-            text += CABLE.format(identity=upper)
-        for below in (b for b, a in self.under.items() if a == number):
-            text += CABLE.format(identity=f"house-{below}")
+        links = [*self.under.items(), *self.beside.items()]
+        uppers = [f"house-{above}" for below, above in links if below == number]
+        if uppers:
+            hosts = ", ".join(f'"{upper}@{LOOPBACK}:{self.reach(upper)}"' for upper in uppers)
+            text = UPSTREAM.format(hosts=hosts) + text
+        for name in (*uppers, *(f"house-{below}" for below, above in links if above == number)):
+            text += CABLE.format(identity=name)
         return self.startHouse(identity, text)
+
+    def reach(self, upper: str) -> int:
+        """The port at which those below reach a house."""
+        return self.relays[upper].port if upper in self.relays else self.ports[upper]
+
+
+class TakeoverTests(GrownTestCase):
+    """The third house hangs on the second, and has a link to the first that stands by."""
+
+    under: Mapping[int, int] = {2: 1, 3: 2}
+    beside: Mapping[int, int] = {3: 1}
+    relayed = ("house-2",)
+
+    def test_theOtherLinkTakesOver(self) -> None:
+        self.plug("grid", "house-1", offer_w=20_000)
+        self.plug("lamp-3", "house-3", wish_w=1000)
+        self.assertMay("lamp-3", draw_w=1000)
+        self.gadgets.settle()
+        granted = {each["identity"]: each["granted_w"] for each in self.look("house-3")["devices"]}
+        self.assertEqual(round(granted["house-1"]), 0, granted)
+        mark, began = len(self.gadgets.told), time.monotonic()
+        self.relays["house-2"].order("stall")
+        until(lambda: len(self.gadgets.told) > mark, "the lamp goes out")
+        self.assertMay("lamp-3", draw_w=1000)
+        took = self.gadgets.told[-1]["at"] - began
+        print(f"\nthe other link had taken over after {took:.2f} s")
+        self.assertLess(took, 10.0)
 
 
 class FaultTests(GrownTestCase):

@@ -363,3 +363,24 @@ def linksHold(street: Street) -> None:
         for taker, giver in (way.cable.ends, way.cable.ends[::-1]):
             most = giver.mostExported(GOOD_FOR)
             assert taker.import_w <= most + 0.1, f"{taker.import_w} W of {most} W: {way.names}"
+
+
+SHORT_SECONDS = 0.5
+"""How long more may be drawn in a house than comes in: a loss, its news, and what falls then, s."""
+
+
+class NobodyIsShort:
+    """In no house is more drawn, for long, than comes in.  To be made anew for each street."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def __call__(self, street: Street) -> None:
+        now = street.clock.seconds()
+        for name, house in street.houses.items():
+            flows = list(house.flows())
+            into, out = fsum(flow[1] for flow in flows), fsum(flow[2] for flow in flows)
+            if out <= into * 1.01 + 5.0:
+                self._since.pop(name, None)
+            lasting = now - self._since.setdefault(name, now) if out > into * 1.01 + 5.0 else 0.0
+            assert lasting <= SHORT_SECONDS, f"{name}: {out} W drawn of {into} W for {lasting} s"

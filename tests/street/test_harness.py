@@ -7,7 +7,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from epnet.testing import VirtualClock
 from tests.street.cables import Cable
 from tests.street.street import (
+    SHORT_SECONDS,
+    STEP,
     House,
+    NobodyIsShort,
     Street,
     Way,
     grantsAreCovered,
@@ -125,6 +128,18 @@ class CheckTests(SynchronousTestCase):
         grantsAreCovered(self.street)
         self.houses[0].router.ports["load-a"].export_w += 1.0
         self.assertRaises(AssertionError, grantsAreCovered, self.street)
+
+    def test_moreDrawnThanComesIn(self) -> None:
+        check = NobodyIsShort()
+        for _ in range(40):
+            self.street.run(STEP)
+            check(self.street)
+        self.patch(self.houses[0], "flows", lambda: iter([("load-a", 0.0, 100.0)]))
+        for _ in range(round(SHORT_SECONDS / STEP)):
+            check(self.street)
+            self.street.run(STEP)
+        self.street.run(STEP)
+        self.assertRaises(AssertionError, check, self.street)
 
     def test_brokenInvariants(self) -> None:
         invariantsHold(self.street)

@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.street.street import (
     Gadget,
+    NobodyIsShort,
     Street,
     grantsAreCovered,
     invariantsHold,
@@ -87,7 +88,13 @@ class Play:
                     upperDials=chance.random() < 0.3,
                     delay=self._delay(),
                 )
-        street.checks = [invariantsHold, grantsAreCovered, noCircles, linksHold]
+        street.checks = [
+            invariantsHold,
+            grantsAreCovered,
+            noCircles,
+            linksHold,
+            NobodyIsShort(),
+        ]
 
     def _delay(self) -> Callable[[], float]:
         chance, most = self.street.chance, self.street.chance.choice((0.0, 0.01, 0.08))

@@ -87,6 +87,8 @@ class Connections(Service):
         self.misconfigured: Sequence[str] = ()
         self.expiries: Mapping[str, datetime] = {}
         self._wakes: dict[EPProtocol, float] = {}
+        self._sessions: set[EPProtocol] = set()
+        self._sessionsFrom: Counter[str] = Counter()
         self._sweep: LoopingCall = LoopingCall.withCount(self._swept)
         self._sweep.clock = clock
         self._stalled = False
@@ -153,9 +155,20 @@ class Connections(Service):
         if protocol in self._wakes:
             self._wakes[protocol] = -inf
 
+    def opened(self, protocol: EPProtocol) -> None:
+        """The peer of a connection is validated: from now on it counts as a session."""
+        self._sessions.add(protocol)
+        self._sessionsFrom[protocol.origin] += 1
+        self.register.opened(protocol, self.seconds())
+
     def discard(self, protocol: EPProtocol) -> None:
         """A connection is gone."""
         self._wakes.pop(protocol, None)
+        if protocol in self._sessions:
+            self._sessions.remove(protocol)
+            self._sessionsFrom[protocol.origin] -= 1
+            if not self._sessionsFrom[protocol.origin]:
+                del self._sessionsFrom[protocol.origin]
         self._tellIfEmpty()
 
     def admit(self, peer: Peer, protocol: EPProtocol) -> Peer:
@@ -195,10 +208,9 @@ class Connections(Service):
         self.doorkeeper.setLimits(limits)
 
     def _checkRoom(self, origin: str) -> None:
-        origins = [each.origin for each in self if each.session.peer is not None]
-        if len(origins) >= self.limits.connections:
-            raise PeerError(f"we have {len(origins)} sessions, as many as we take")
-        if origins.count(origin) >= self.limits.perAddress:
+        if len(self._sessions) >= self.limits.connections:
+            raise PeerError(f"we have {len(self._sessions)} sessions, as many as we take")
+        if self._sessionsFrom[origin] >= self.limits.perAddress:
             raise PeerError(
                 f"we have {self.limits.perAddress} sessions with {origin or 'one place'}, as many "
                 "as we take from one address"

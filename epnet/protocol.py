@@ -334,7 +334,7 @@ class EPProtocol(Protocol):
         self.whenKnown()
         tellOpened(self, effect.peer)
         self.takeSettings()
-        self.factory.connections.register.opened(self, self._now())
+        self.factory.connections.opened(self)
 
     def _received(self, effect: Received) -> None:
         message = effect.message

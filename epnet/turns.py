@@ -4,6 +4,9 @@ The reactor serves all connections in turns.  What one peer can make us compute 
 queued here instead of being done as it arrives: a `Turns` does about a millisecond's worth of it in
 each turn, in order of arrival, and everybody else is served in between.  Whoever causes much of
 such work waits for it himself.
+
+Where everybody else takes long, so that turns are few, it gets a part of the time all the same:
+else nobody new would ever come in to a node that has as much to do as it can.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from twisted.logger import Logger
 
 TURN_SECONDS: Final = 0.0005
 """For how long work is begun in a turn; what has begun is finished, mostly within as much again."""
+PART: Final = 0.1
+"""Which part of the time it is in any case, while work waits, however long turns take."""
 
 
 class Job(Protocol):
@@ -44,6 +49,7 @@ class Turns:
         self._clock = clock
         self._queue: dict[Job, None] = {}
         self._next: IDelayedCall | None = None
+        self._since = 0.0
 
     def __len__(self) -> int:
         """How many wait."""
@@ -53,6 +59,7 @@ class Turns:
         """Do a job when its turn comes; once, however often it is queued until then."""
         self._queue[job] = None
         if self._next is None:
+            self._since = self._clock.seconds()
             self._next = self._clock.callLater(0, self._proceed)
 
     def forget(self, job: Job) -> None:
@@ -60,7 +67,8 @@ class Turns:
         self._queue.pop(job, None)
 
     def _proceed(self) -> None:
-        until = self._clock.seconds() + TURN_SECONDS
+        now = self._clock.seconds()
+        until = now + max(TURN_SECONDS, PART * (now - self._since))
         jobs = tuple(islice(self._queue, self.most))
         for job in jobs:
             if job not in self._queue:
@@ -71,8 +79,9 @@ class Turns:
             except Exception:
                 self.log.failure("error in our own code: giving a connection up")
                 job.giveUp()
-            if self._clock.seconds() >= until:
+            now = self._clock.seconds()
+            if now >= until:
                 break
-        self._next = None
+        self._next, self._since = None, now
         if self._queue or (jobs and self._pause):
             self._next = self._clock.callLater(self._pause, self._proceed)

@@ -169,6 +169,14 @@ class SessionLimitTests(ArrivalTestCase):
         self.assertRefused(self.arrive("other", "192.0.2.1")[1])
         self.assertLetIn(self.arrive("other", "192.0.2.2")[1])
 
+    def test_whoIsGoneMakesRoom(self) -> None:
+        self.open(ConnectionLimits(connections=1, perAddress=1))
+        for name in ("device", "other", "device"):
+            stranger, device = self.arrive(name, "192.0.2.1")
+            self.assertLetIn(device)
+            self.pumps.clear()
+            stranger.connectionLost(Failure(ConnectionDone()))
+
     def test_strangersDoNotCount(self) -> None:
         self.open(ConnectionLimits(connections=1))
         self.knocks(3, PIECE_OF_A_HELLO)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from epnet.turns import TURN_SECONDS, Turns
+from epnet.turns import PART, TURN_SECONDS, Turns
 from tests.fakes import Reactor
 
 
@@ -59,6 +59,23 @@ class TurnsTests(SynchronousTestCase):
         self.queue("abc", TURN_SECONDS * 10)
         self.reactor.turn()
         self.assertEqual(self.done, ["a"])
+
+    def test_aPartOfTheTimeHoweverLongTheOthersTake(self) -> None:
+        job = TURN_SECONDS * 0.9
+        self.turns.most = 100
+        self.queue(["job"] * 100, job)
+        others = 200 * job
+        while self.turns and self.reactor.now < 10:
+            self.reactor.now += others
+            self.reactor.turn()
+        turns = round((self.reactor.now - 100 * job) / others)
+        self.assertEqual(turns, 100 / (PART * 200))
+
+    def test_whatWaitsForNobodyGetsNoMore(self) -> None:
+        self.reactor.now = 1000.0
+        self.queue("abc", TURN_SECONDS * 0.6)
+        self.reactor.turn()
+        self.assertEqual(self.done, ["a", "b"])
 
     def test_whoIsQueuedTwiceHasOneTurn(self) -> None:
         [a, _] = self.queue("ab")

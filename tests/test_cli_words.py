@@ -12,6 +12,7 @@ from epnet.cli import explain, monitor
 from epnet.cli.monitor import Screen, summary
 from epnet.cli.words import cut, headline, plain, span, table, watts, wide
 from epnet.errors import UsageError
+from epnet.router.bus import BusSettings, Claim
 from epnet.wire import StorageParameters
 from tests.observe.house import House, hear
 from tests.observe.sitecase import SiteTestCase
@@ -68,6 +69,18 @@ class TableTests(SynchronousTestCase):
                 "Roof (solar)  D DC  3.00 kW in   3.00 kW in           "
                 "its share of what is needed of local production",
             ],
+        )
+
+    def test_twoDriversOnItsBus(self) -> None:
+        house = household()
+        bus = house.router.neighbours.bus
+        bus.describe(BusSettings("row"))
+        self.assertEqual(len(headline(house.look()).splitlines()), 2)
+        bus.heard(Claim("row", ("a", "b"), 0.0), house.clock.seconds())
+        house.router.allocate()
+        self.assertEqual(
+            headline(house.look()).splitlines()[2],
+            "BUS row HAS OR HAD TWO DRIVERS: nothing flows on it",
         )
 
     def test_whatIsMissedLeastGoesWhereThereIsLittleRoom(self) -> None:

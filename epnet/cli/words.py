@@ -51,15 +51,18 @@ def nameOf(device: Mapping[str, Any]) -> str:
 
 
 def headline(state: Mapping[str, Any]) -> str:
-    """The router and its sums in two lines."""
-    router, totals = state["router"], state["totals"]
+    """The router and its sums in two lines; a third where its bus has two drivers."""
+    router, totals, bus = state["router"], state["totals"], state.get("bus")
     count = state["sessions"].get("open", 0)
     who = nameOf(router)
+    alarm = ""
+    if bus is not None and bus["alarm"]:
+        alarm = f"\nBUS {plain(bus['name'])} HAS OR HAD TWO DRIVERS: nothing flows on it"
     return (
         f"{who}, epnet {plain(router['version'])}, up {span(router['uptime_s'])}, "
         f"{count} open session{'' if count == 1 else 's'}\n"
         f"{watts(totals['import_w'])} in, {watts(totals['export_w'])} out, "
-        f"{watts(totals['losses_w'])} lost in conversion"
+        f"{watts(totals['losses_w'])} lost in conversion{alarm}"
     )
 
 

@@ -3,8 +3,9 @@
 A `Door` stands in place of the TLS factory where a node listens.  Behind it there is next to
 nothing of a *stranger* until its first bytes arrive.  Its handshake is computed, and what is left
 of it cleared away, when its turn comes (`epnet.turns`): in the order in which their bytes arrived,
-with all other connections served in between.  So a storm of handshakes takes the time that the
-others leave, and makes nobody wait for long.  Nobody holds a place while it is awaited.
+with all other connections served in between.  So it is with its greeting, which takes about as
+long.  So a storm of handshakes takes the time that the others leave, and makes nobody wait for
+long.  Nobody holds a place while it is awaited.
 
 The `Doorkeeper` of a node knows all strangers at all its doors, decides with `epnet.limits` who
 makes room, and ends handshakes that take too long.
@@ -102,7 +103,7 @@ class Doorkeeper:
         self._turns.forget(stranger)
 
     def queue(self, stranger: Stranger) -> None:
-        """There is something to compute: a flight of its handshake is here, or it is gone."""
+        """There is something to compute: what it sent before its session is open, or it is gone."""
         self._turns.queue(stranger)
 
     def mayTell(self) -> bool:
@@ -179,7 +180,7 @@ class Door(Factory):
 
 
 class Stranger(Protocol):
-    """One accepted connection: holds its bytes until their turn, steps aside when TLS stands.
+    """One accepted connection: holds its bytes until their turn, until its session is open.
 
     address: where it comes from.
     protocol: the session's protocol, once its handshake has begun.
@@ -207,7 +208,7 @@ class Stranger(Protocol):
         self._door.doorkeeper.arrived(self)
 
     def dataReceived(self, data: bytes) -> None:
-        """A flight of its handshake, or a part: wait for the turn, and read no more until then."""
+        """Of its handshake, or its greeting: wait for the turn, and read no more until then."""
         self._held += data
         self.transport.pauseProducing()
         self._door.doorkeeper.queue(self)
@@ -234,7 +235,7 @@ class Stranger(Protocol):
         held, self._held = self._held, b""
         tls = self._tls or self._begin()
         tls.dataReceived(held)
-        if not self._shaking():
+        if self.protocol is not None and self.protocol.wasOpen:
             self.dataReceived = tls.dataReceived  # type: ignore[method-assign]
 
     def giveUp(self) -> None:

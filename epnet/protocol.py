@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from epnet.factory import EPFactory
     from epnet.identity import Peer
 
-UNHEARD_SECONDS: Final = 0.1
-"""How long a piece may wait for its turn where nothing else has been heard of the peer."""
+UNHEARD_PART: Final = 0.5
+"""In which part of the longest silence a piece has its turn in any case."""
 
 
 def _nothing() -> None:
@@ -219,8 +219,10 @@ class EPProtocol(Protocol):
     def advance(self, now: float) -> None:
         """Look at the deadlines."""
         reading = self._reading
-        if reading is not None and reading.held and now - self.session.heardAt >= UNHEARD_SECONDS:
-            reading.proceed()  # what has arrived is read before anybody is judged
+        if reading is not None and reading.held:
+            unheard = now - self.session.heardAt
+            if unheard >= UNHEARD_PART * self.session.patience:
+                reading.proceed()  # what has arrived is read before anybody is judged
         self._carryOut(self.session.advance(now))
         if self.session.transferring:
             outgoing = outgoingOf(self._socket)

@@ -165,6 +165,11 @@ class Session:
         return self._heardAt
 
     @property
+    def patience(self) -> float:
+        """The longest silence after which the link still lives, in s."""
+        return self.settings.loss if self._it.transferring else self.settings.idleLoss
+
+    @property
     def publishing(self) -> bool:
         """Whether the node's messages may be sent: open, or draining."""
         return self._it.phase in (Phase.OPEN, Phase.DRAINING)
@@ -376,9 +381,7 @@ class Session:
             self._lifecycle.refused(f"no Session Parameters within {self.settings.greeting:g} s")
 
     def _checkLink(self, now: float) -> None:
-        settings = self.settings
-        patience = settings.loss if self._it.transferring else settings.idleLoss
-        if now - self._heardAt >= patience:
+        if now - self._heardAt >= self.patience:
             self._lifecycle.lost(f"silent for {(now - self._heardAt) * 1000:.0f} ms")
         typeId = self._rate.tooFast(now)
         if typeId is not None:

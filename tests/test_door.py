@@ -128,6 +128,20 @@ class DeviceTests(ArrivalTestCase):
         _, device = self.arrive()
         self.assertIs(device.session.phase, Phase.OPEN)
 
+    def test_itsGreetingWaitsForItsTurnAsItsHandshakeDoes(self) -> None:
+        done: list[Phase] = []
+        proceed = Stranger.proceed
+
+        def proceeding(stranger: Stranger) -> None:
+            proceed(stranger)
+            assert stranger.protocol is not None
+            done.append(stranger.protocol.session.phase)
+
+        self.patch(Stranger, "proceed", proceeding)
+        self.arrive()
+        self.assertIs(done[-1], Phase.OPEN)
+        self.assertEqual(done.count(Phase.OPEN), 1)  # and then it waits for nobody any more
+
     def test_strangersNeverMakeItLeave(self) -> None:
         _, device = self.arrive()
         for number in range(300):

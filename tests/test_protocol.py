@@ -277,12 +277,17 @@ class HastyPeerTests(ProtocolTestCase):
         pair.settle()
         self.assertIsNotNone(pair.server.demand())
 
-    def test_S12_itsPiecesAreReadBeforeItIsJudged(self) -> None:
-        self.server.connections.readers = Turns(Clock(), most=1)  # its turn never comes
+    def hasty(self) -> tuple[MemoryPair, PromptTLS]:
+        """A peer whose pieces are never served in their turn."""
+        self.server.connections.readers = Turns(Clock(), most=1)
         pair = self.pair()
         pair.advance(1.0)
         reading = pair.server.transport
         assert isinstance(reading, PromptTLS)
+        return pair, reading
+
+    def test_S12_itsPiecesAreReadBeforeItIsJudged(self) -> None:
+        pair, reading = self.hasty()
         for _ in range(5):
             reading.behindSince = self.clock.seconds()  # another piece came just before
             pair.client.transport.write(encode(DEMAND) * 90)
@@ -290,6 +295,19 @@ class HastyPeerTests(ProtocolTestCase):
         self.assertEqual(self.battery.shutDowns, [])
         self.assertIs(pair.server.session.phase, Phase.OPEN)
         self.assertGreater(self.server.connections.received[DemandParameters], 200)
+
+    def test_withoutATransferItsPieceWaitsForHalfTheTimeOfItsSilence(self) -> None:
+        self.battery.offers = None
+        pair, reading = self.hasty()
+        for _ in range(2):
+            pair.client.transport.write(encode(DEMAND) * 90)
+            pair.settle()
+        self.assertTrue(reading.held)
+        pair.advance(1.3)
+        self.assertTrue(reading.held)
+        pair.advance(0.3)
+        self.assertFalse(reading.held)
+        self.assertIs(pair.server.session.phase, Phase.OPEN)
 
     def test_S8_itIsRefusedOnceThatIsTooMuch(self) -> None:
         pair = self.pair()

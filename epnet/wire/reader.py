@@ -8,7 +8,11 @@ from typing import Final
 from epnet.wire.codec import Decoded, decodeFrame
 from epnet.wire.frames import MAX_PAYLOAD, Frame, FrameReader, Gap, encodeFrame
 from epnet.wire.layouts import START, Layouts
+from epnet.wire.messages import SessionParameters, SoftDisconnect
 from epnet.wire.registry import UnknownMessage
+
+_ONCE: Final = (SessionParameters, SoftDisconnect)
+"""What comes once in a session, so that there is nothing to be gained by learning from it."""
 
 
 class MessageReader:
@@ -103,6 +107,8 @@ class MessageReader:
         if frame.headers is not None or not frame.payload or not _isSettled(decoded):
             return
         assert message is not None
+        if type(message) in _ONCE:
+            return
         whole = encodeFrame(frame.typeId, frame.payload)
         if len(whole) == frame.length:  # or the length of the payload was not in its shortest form
             self._layouts.learn(whole, frame.payloadOffset, message)

@@ -23,6 +23,7 @@ from epnet.wire import (
     Ping,
     Price,
     SessionParameters,
+    SoftDisconnect,
     Source,
     StorageParameters,
     SupplyParameters,
@@ -387,10 +388,30 @@ class BoundTests(CountingCase):
 
     def test_learningIsRareWhereNothingIsAlike(self) -> None:
         learned = []
+        gc.collect()  # what other tests have learned
         self.patch(layoutsModule, "layoutOf", lambda *arguments: learned.append(arguments))
         for number in range(25, 25 + 10 * Layouts.EAGER):
             self.reader.feed(supply(current=-number, voltage=1))
         self.assertEqual(len(learned), Layouts.EAGER + 9)
+
+    def test_whatOneConnectionHasLearnedCostsAnotherNoLesson(self) -> None:
+        first = MessageReader()
+        first.feed(supply(voltage=77.1, power_limit=7))
+        self.patch(layoutsModule, "layoutOf", lambda *arguments: self.fail("a lesson"))
+        self.reader.feed(supply(voltage=78.1, power_limit=8))
+        self.assertPlain(0, supply(voltage=79.1, power_limit=9))
+
+    def test_whatIsAlikeInItsStartOnlyIsLearned(self) -> None:
+        for number in (25, 26):
+            self.reader.feed(supply(current=-number, voltage=1))
+            self.assertPlain(0, supply(current=-number, voltage=2))
+        [known] = self.layouts.values()
+        self.assertEqual(len(known), 2)
+
+    def test_nothingIsLearnedFromWhatComesOnce(self) -> None:
+        self.patch(layoutsModule, "layoutOf", lambda *arguments: self.fail("a lesson"))
+        self.reader.feed(encode(SessionParameters(identity="one.example", type="router")))
+        self.reader.feed(encode(SoftDisconnect(reason="over")))
 
     def test_equalLayoutsOfTwoConnectionsAreOne(self) -> None:
         gc.collect()  # what other tests left behind

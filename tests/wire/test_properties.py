@@ -26,6 +26,7 @@ from epnet.wire import (
     decode,
     decodeFrame,
     encode,
+    messageClass,
     registeredMessages,
 )
 from epnet.wire.compounds import BoundsKind, IsolationKind, MixKind, PricesKind
@@ -94,7 +95,7 @@ headers = st.none() | st.dictionaries(
 )
 unknownMessages = st.builds(
     UnknownMessage,
-    typeId=st.integers(0x01000000, 0x7FFFFFFF),
+    typeId=st.integers(0x01000000, 0x7FFFFFFF).filter(lambda id: messageClass(id) is None),
     payload=st.none() | st.binary(max_size=80),
 )
 messages = st.one_of(*map(messagesOf, registeredMessages())) | unknownMessages

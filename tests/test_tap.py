@@ -29,6 +29,8 @@ from epnet.middle import MiddleNode
 from epnet.node import DeviceNode
 from epnet.observe.service import Observers
 from epnet.pki import ensureCertificate, initAuthority, issueCertificate
+from epnet.router.meterkeeper import MeterKeeper
+from epnet.router.router import Router
 from epnet.tap import client, peer, router, server
 from epnet.tap.common import QuietStop, clearErrors, hostIdentity, keepConfiguration, loadTrust
 from epnet.trust.sources import TrustSources
@@ -299,6 +301,18 @@ class UpstreamTests(ServiceTestCase):
             (router, "--upstream=@x"),
         ):
             self.assertIn("[IDENTITY@]HOST[:PORT]", self.refused(plugin, *arguments))
+
+
+class ConverterTests(ServiceTestCase):
+    def test_itsMetersAreSimulatedOnlyWhereItsDevicesAre(self) -> None:
+        for arguments, estimated in (((), True), (("--demo",), False)):
+            [meters] = self.found(self.make(router, *arguments), MeterKeeper)
+            [connections] = meters
+            assert isinstance(connections, Connections)
+            node = connections.node
+            assert isinstance(node, Router)
+            node.sessionOpened(FakeLink(node, Clock(), "demo-car", "vehicle"))
+            self.assertEqual(node.ports["demo-car"].estimated, estimated)
 
 
 class ThroughTests(ServiceTestCase):

@@ -23,13 +23,17 @@ class SimulatedConverter:
     rating_w: the most it converts in either direction, W, above 0.
     voltage: gives what its meter shows, V.
     beyond: gives the most that the other end of the cable gives and takes, W.
+    meters: whether it has a meter.  Beside devices that are real its meter would be a fiction.
 
     Increases take 1 s over the full rating, decreases 100 ms; a direction reverses through zero.
     """
 
-    __slots__ = ("_read", "_reading", "_stage", "beyond", "voltage")
+    __slots__ = ("_read", "_reading", "_stage", "beyond", "meters", "voltage")
 
-    def __init__(self, clock: IReactorTime, rating_w: float, voltage_v: float = 230.0) -> None:
+    def __init__(
+        self, clock: IReactorTime, rating_w: float, voltage_v: float = 230.0, meters: bool = True
+    ) -> None:
+        self.meters = meters
         self.voltage: Callable[[], float] = lambda: voltage_v
         self.beyond: Callable[[], tuple[float, float]] = lambda: (inf, inf)
         self._stage = PowerStage(clock, rating_w)
@@ -54,8 +58,10 @@ class SimulatedConverter:
         """Whether power can flow."""
         return self._stage.isClosed
 
-    def reading(self) -> PortReading:
-        """What flows now."""
+    def reading(self) -> PortReading | None:
+        """What flows now; None without a meter."""
+        if not self.meters:
+            return None
         import_w, export_w = self._stage.flow()
         gives_w, takes_w = self.beyond()
         read = self.voltage(), min(import_w, gives_w), min(export_w, takes_w)

@@ -40,6 +40,7 @@ class PortMaker:
     described: settings by identity.
     default: for devices that are not described.  None with descriptions: they are refused; None
         without any: they get the settings of their type.
+    meters: whether the simulated converters have meters: where the devices are simulated, too.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class PortMaker:
         clock: IReactorTime,
         described: Mapping[str, PortSettings],
         default: PortSettings | None = None,
+        meters: bool = True,
     ) -> None:
         self._clock = clock
+        self._meters = meters
         self.describe(described, default, refuse=False)
 
     def describe(
@@ -65,7 +68,7 @@ class PortMaker:
     def __call__(self, peer: Peer) -> Port:
         """The port of that device.  Raises `PortRefused` if there is none for it."""
         settings = self.settingsOf(peer)
-        converter = SimulatedConverter(self._clock, settings.max_power)
+        converter = SimulatedConverter(self._clock, settings.max_power, meters=self._meters)
         port = portFor(peer.identity, settings, converter)
         converter.voltage = port.wireVoltage
         if isinstance(port, RouterPort):

@@ -136,7 +136,9 @@ def makeService(options: Options) -> IService:
         tenant=ours.tenant,
         provider=ours.provider,
     )
-    makePort = PortMaker(reactor, DEMO_PORTS if options["demo"] else {})
+    demonstrated = DEMO_PORTS if options["demo"] else {}
+    # Beside real devices the meters of simulated converters would be a fiction.
+    makePort = PortMaker(reactor, demonstrated, meters=bool(demonstrated))
     upstreams = Upstreams(options.configuration.upstream.identities)
     router = Router(parameters, makePort, reactor, upstreams=upstreams)
     connections = Connections(router, reactor)
@@ -160,7 +162,6 @@ def makeService(options: Options) -> IService:
     policies = _policyKeeper(options, identity, router)
     if policies is not None:
         policies.setServiceParent(top)
-    demonstrated = DEMO_PORTS if options["demo"] else {}
 
     def apply(configuration: Configuration) -> None:
         ports, default = configuration.ports, configuration.defaultPort

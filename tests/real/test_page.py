@@ -284,7 +284,9 @@ class HistoryTests(PageTestCase):
                     "document.querySelector('#ranges [aria-pressed=true]').textContent"
                     f" === '{label}'"
                 )
-            self.assertIn("not yet enough history", await self.text("#history"))
+            await self.browser.until(
+                "/not yet enough history/.test(document.querySelector('#history').innerText)"
+            )
 
         return self.look(work)
 

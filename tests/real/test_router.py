@@ -214,7 +214,9 @@ class StartAndStopTests(RouterTestCase):
     def test_aSecondStartReusesTheState(self) -> None:
         certificates = []
         for _ in range(2):
-            router, _, _ = self.startRouter()
+            router, _, http = self.startRouter()
+            # It listens a moment before it takes signals; who answers takes them.
+            urlopen(f"http://127.0.0.1:{http}/healthz").close()
             certificates.append((self.state / "certificates/router.cert.pem").read_bytes())
             router.kill(signal.SIGINT)
             self.assertEqual(router.wait(), 0)

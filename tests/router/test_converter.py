@@ -68,3 +68,11 @@ class SimulatedConverterTests(SynchronousTestCase):
         self.port.setLimits(10_000, 0, 100.0)
         self.clock.advance(1.0)
         self.assertEqual(self.port.reading().import_w, 0.0)
+
+    def test_withoutAMeterItReadsNothing(self) -> None:
+        port = SimulatedConverter(self.clock, 10_000.0, meters=False)
+        port.close()
+        port.setLimits(5000, 0, 100.0)
+        self.clock.advance(1.0)
+        self.assertIsNone(port.reading())
+        self.assertTrue(port.isClosed)

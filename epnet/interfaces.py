@@ -136,19 +136,34 @@ class IDeviceMaker(Interface):
 
 
 class IPort(Interface):
-    """A router port's power electronics: what actuates and meters (EnergyNet §2.1)."""
+    """A router port's power electronics: what actuates and meters (EnergyNet §2.1).
+
+    The contract; `epnet.testing.ConverterContract` tests it:
+
+    1. All four methods are called many times a second and return at once; they never block.
+    2. Power flows only through a closed contactor, and never more than the newest limits allow.  It
+       starts open.  A lower limit is followed within 100 ms.
+    3. Limits end by themselves: 100 ms after they expired nothing flows any more, without anyone
+       calling.  For real equipment the driver enforces that outside this process, since a process
+       that hangs cannot ramp anything down (wire-profile S12).
+    4. `open` goes to zero within 100 ms, and the contactor opens at near-zero current, at the
+       latest after 500 ms, whatever flows.  It is never refused, and harmless if it comes twice.
+    5. What was allowed before it opened is worth nothing after it has closed again.
+
+    An error in any of them opens the port for a minute, and harms no other.
+    """
 
     def setLimits(import_w: float, export_w: float, expires: float) -> None:
         """Let up to this much power in from the device and out to it, in W, until `expires`.
 
-        The driver enforces the expiry itself (wire-profile S12).  Decreases act at once.
+        At most one of the two is above 0; `expires` is s of the clock that it was made with.
         """
 
     def close() -> None:
-        """Close the contactor: power can flow."""
+        """Close the contactor: power can flow.  Said before limits above 0, however often."""
 
     def open() -> None:
-        """Ramp to zero within 100 ms, then open the contactor: no power can flow."""
+        """Ramp to zero, then open the contactor: no power can flow."""
 
     def reading() -> PortReading | None:
         """What the port's meter measures now, or None when it has no meter."""

@@ -131,17 +131,19 @@ print(reactor.tcpClients[0][:2])
         printed = run(code.partition("if __name__")[0] + ending.format(folder=str(folder)), folder)
         self.assertEqual(printed.strip(), "('127.0.0.1', 56540)")
 
-    def test_theTestOfOnesOwnDevicePasses(self) -> None:
-        _, code = codeIn(ROOT / "docs/howto/own-device.rst")
-        folder = Path(self.mktemp()).absolute()
-        folder.mkdir()
+    def test_theTestsOfOnesOwnDeviceAndConverterPass(self) -> None:
+        _, device = codeIn(ROOT / "docs/howto/own-device.rst")
+        converter = "\n".join(codeIn(ROOT / "docs/howto/own-converter.rst"))
         ending = """
 import unittest
 
 result = unittest.main(exit=False).result
-print(result.wasSuccessful(), result.testsRun >= 10)
+print(result.wasSuccessful(), result.testsRun >= 8)
 """
-        self.assertEqual(run(code + ending, folder).strip(), "True True")
+        for code in (device, converter):
+            folder = Path(self.mktemp()).absolute()
+            folder.mkdir()
+            self.assertEqual(run(code + ending, folder).strip(), "True True")
 
 
 class CommandTests(SynchronousTestCase):

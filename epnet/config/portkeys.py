@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from typing import Final
 
-from epnet.config.kinds import Choice, Flag, Number, Text, Window
+from epnet.config.kinds import Choice, Flag, Number, Reading, Text, Window
 from epnet.config.model import makePort
 from epnet.config.tables import Table, key
 from epnet.router.bus import BusSettings
+from epnet.router.drivers import checkConverter
 from epnet.router.losses import Loss
 from epnet.router.settings import PortSettings
+
+
+class Driver(Text):
+    """The class of a converter with its options; it is found, and not called."""
+
+    def __init__(self) -> None:
+        super().__init__("`MODULE.CLASS[:key=value,…]`, as text")
+
+    def convert(self, value: object, reading: Reading) -> object:
+        """Check that there is such a converter, and that it takes the options."""
+        text = super().convert(value, reading)
+        checkConverter(str(text))
+        return text
+
 
 _LOSS: Final = Table(
     "loss",
@@ -98,6 +113,13 @@ PORT: Final = Table(
             Number("W/s"),
             "How fast its power may rise.",
             default="all of it in 1 s",
+        ),
+        key(
+            PortSettings,
+            "converter",
+            Driver(),
+            "Its power electronics: a class that implements `IPort`, with its options.",
+            default="simulated, and unmetered",
         ),
         key(PortSettings, "group", Text(), "The `[[policy.group]]` that it belongs to."),
         key(

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 from twisted.plugin import IPlugin, getPlugins
-from twisted.python.reflect import namedAny
 from zope.interface import implementer
 from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
-from epnet.devices.options import makeWithOptions, refuseUnknown
+from epnet.devices.options import classNamed, described, makeWithOptions, refuseUnknown
 from epnet.errors import UsageError
 from epnet.interfaces import IDevice, IDeviceMaker
 
@@ -45,7 +44,7 @@ class DeviceMaker:
         be imported, and one that does not make an `IDevice`.
         """
         try:
-            device = makeWithOptions(_imported(self.className), clock, options)
+            device = makeWithOptions(classNamed(self.className), clock, options)
             verifyObject(IDevice, device)
         except UsageError as error:
             raise UsageError(f"device {self.kind}: {error}") from error
@@ -66,33 +65,12 @@ def parseDevice(text: str, clock: IReactorTime) -> IDevice:
     clock: the one clock the device lives by.
     Raises `UsageError` if it cannot be.
     """
-    kind, _, rest = text.partition(":")
-    options = _parseOptions(kind, rest)
+    try:
+        kind, options = described(text)
+    except UsageError as error:
+        raise UsageError(f"device {error}") from error
     if "." in kind:
         return DeviceMaker(kind, kind, "").makeDevice(clock, options)
     makers = deviceMakers()
     refuseUnknown([kind], makers, "kind of device")
     return makers[kind].makeDevice(clock, options)
-
-
-def _parseOptions(kind: str, text: str) -> dict[str, str]:
-    options: dict[str, str] = {}
-    for part in filter(None, text.split(",")):
-        key, equals, value = part.partition("=")
-        if not (key and equals):
-            raise UsageError(f"device {kind}: {part!r} is no option: write key=value")
-        if key in options:
-            raise UsageError(f"device {kind}: {key} is given twice")
-        options[key] = value
-    return options
-
-
-def _imported(name: str) -> type:
-    try:
-        found: object = namedAny(name)
-    except (ImportError, AttributeError, ValueError) as error:
-        hint = "is it installed, or its folder in PYTHONPATH?"
-        raise UsageError(f"cannot import it: {error}; {hint}") from error
-    if not isinstance(found, type):
-        raise UsageError(f"{name} is not a class")
-    return found

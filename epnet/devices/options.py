@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
+from twisted.python.reflect import namedAny
 
 from epnet.errors import UsageError
 
@@ -103,27 +104,59 @@ def _badValue(field: attrs.Attribute[Any], value: object) -> UsageError:
     return UsageError(f"{field.alias}={value}: expected {field.metadata[EXPECTED]}")
 
 
+def described(text: str) -> tuple[str, dict[str, str]]:
+    """The name and the options that ``NAME[:key=value,…]`` says.  Raises `UsageError`."""
+    name, _, rest = text.partition(":")
+    options: dict[str, str] = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not (key and equals):
+            raise UsageError(f"{name}: {part!r} is no option: write key=value")
+        if key in options:
+            raise UsageError(f"{name}: {key} is given twice")
+        options[key] = value
+    return name, options
+
+
+def classNamed(name: str) -> type:
+    """The class of that dotted name.  Raises `UsageError` if it cannot be imported."""
+    try:
+        found: object = namedAny(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        hint = "is it installed, or its folder in PYTHONPATH?"
+        raise UsageError(f"cannot import it: {error}; {hint}") from error
+    if not isinstance(found, type):
+        raise UsageError(f"{name} is not a class")
+    return found
+
+
 def makeWithOptions(maker: type, clock: IReactorTime, options: Mapping[str, str]) -> Any:
     """Make `maker(clock, **options)` with the options the class declares.
 
     An attrs class gets its values converted by its fields; anything else gets them as text.
     Raises `UsageError` for an option that is unknown or has a bad value.
     """
-    values: dict[str, object] = dict(options)
-    if attrs.has(maker):
-        fields = {f.alias: f for f in attrs.fields(maker) if f.init and f.alias != "clock"}
-        refuseUnknown(options, fields)
-        values = {key: _converted(fields[key], text) for key, text in options.items()}
-    try:
-        inspect.signature(maker).bind(clock, **values)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"these options do not fit: {error}") from error
+    values = checkedOptions(maker, options)
     try:
         return maker(clock, **values)
     except UsageError:
         raise
     except ValueError as error:
         raise UsageError(f"an option has a bad value: {error}") from error
+
+
+def checkedOptions(maker: type, options: Mapping[str, str]) -> dict[str, object]:
+    """The options as `makeWithOptions` gives them to a class, which is not called."""
+    values: dict[str, object] = dict(options)
+    if attrs.has(maker):
+        fields = {f.alias: f for f in attrs.fields(maker) if f.init and f.alias != "clock"}
+        refuseUnknown(options, fields)
+        values = {key: _converted(fields[key], text) for key, text in options.items()}
+    try:
+        inspect.signature(maker).bind(None, **values)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"these options do not fit: {error}") from error
+    return values
 
 
 def refuseUnknown(given: Iterable[str], known: Iterable[str], what: str = "option") -> None:

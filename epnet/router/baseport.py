@@ -135,8 +135,8 @@ class BasePort:
             return
         allowed_w = max(self.import_w, self.asked_w) + self.export_w
         if self.import_w > 0.0 or self.export_w > 0.0:
-            self.converter.close()
             self._closed = True
+            self.converter.close()
         elif self._closed and self.blocked:
             self.open()
         if self.resting and allowed_w == 0.0:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from epnet.errors import PeerError
 from epnet.identity import Peer
 from epnet.interfaces import IPort
 from epnet.router.converter import SimulatedConverter
+from epnet.router.drivers import GuardedConverter, makeConverter
 from epnet.router.ports import Port
 from epnet.router.routerport import RouterPort
 from epnet.router.settings import DEFAULT_PORTS, PortSettings
@@ -24,9 +26,13 @@ def portFor(identity: str, settings: PortSettings, converter: IPort) -> Port:
     return _kindFor(settings)(identity, settings, converter)
 
 
-def fits(port: Port, settings: PortSettings) -> bool:
-    """Whether a port is of the kind that its side needs by these settings."""
-    return isinstance(port, RouterPort) == (_kindFor(settings) is RouterPort)
+def misfit(port: Port, settings: PortSettings) -> str | None:
+    """Why a port cannot take these settings, so that its device needs another one; else None."""
+    if isinstance(port, RouterPort) != (_kindFor(settings) is RouterPort):
+        return f"its port is on side {settings.side} now"
+    if port.settings.converter != settings.converter:
+        return "its port has another converter now"
+    return None
 
 
 def _kindFor(settings: PortSettings) -> type[Port]:
@@ -36,12 +42,16 @@ def _kindFor(settings: PortSettings) -> type[Port]:
 class PortMaker:
     """Makes the port of a device that connects for the first time.
 
-    clock: the one clock, for the simulated converters.
+    clock: the one clock, for the converters.
     described: settings by identity.
     default: for devices that are not described.  None with descriptions: they are refused; None
         without any: they get the settings of their type.
     meters: whether the simulated converters have meters: where the devices are simulated, too.
+
+    Converters that are not simulated are made once for each device and description, and kept.
     """
+
+    log = Logger()
 
     def __init__(
         self,
@@ -52,6 +62,7 @@ class PortMaker:
     ) -> None:
         self._clock = clock
         self._meters = meters
+        self._driven: dict[tuple[str, str], GuardedConverter] = {}
         self.describe(described, default, refuse=False)
 
     def describe(
@@ -68,12 +79,30 @@ class PortMaker:
     def __call__(self, peer: Peer) -> Port:
         """The port of that device.  Raises `PortRefused` if there is none for it."""
         settings = self.settingsOf(peer)
+        if settings.converter is not None:
+            driven = self._drivenBy(settings.converter, peer.identity)
+            port = portFor(peer.identity, settings, driven)
+            driven.failed = port.converterFailed
+            return port
         converter = SimulatedConverter(self._clock, settings.max_power, meters=self._meters)
         port = portFor(peer.identity, settings, converter)
         converter.voltage = port.wireVoltage
         if isinstance(port, RouterPort):
             converter.beyond = port.beyond
         return port
+
+    def _drivenBy(self, description: str, identity: str) -> GuardedConverter:
+        """The converter of a device that an installer describes, made when it is first needed."""
+        found = self._driven.get((identity, description))
+        if found is None:
+            try:
+                converter = makeConverter(description, self._clock)
+            except Exception as error:
+                self.log.failure("{identity}: its converter cannot be made", identity=identity)
+                raise PortRefused("the converter of its port cannot be made") from error
+            found = GuardedConverter(converter, identity, self._clock)
+            self._driven[identity, description] = found
+        return found
 
     def settingsOf(self, peer: Peer) -> PortSettings:
         """What is said of the port of that device; of one that only says its name, the default.

@@ -50,6 +50,7 @@ class Port(BasePort):
 
     peer: its device as it last presented itself, or None where it never has.
     refused: whether its session is being closed because it has no port.
+    failed: whether its converter has raised an error while it was in use, and nobody knows yet.
     imports, exports: the bounds of this moment, each with its name.
     mix, prices, carbon: what its device is told of the power that it receives, or None; of its
         carbon, g CO2eq/kWh, only other routers are told.
@@ -74,6 +75,7 @@ class Port(BasePort):
         "_turns",
         "carbon",
         "exports",
+        "failed",
         "forecast",
         "history",
         "imports",
@@ -94,7 +96,7 @@ class Port(BasePort):
     def __init__(self, identity: str, settings: PortSettings, converter: IPort) -> None:
         super().__init__(identity, settings, converter)
         self.peer: Peer | None = None
-        self.refused = False
+        self.refused = self.failed = False
         self.imports = self.exports = bounds.ABSENT
         self.mix: Mix | None = None
         self.prices: tuple[Price, ...] | None = None
@@ -378,6 +380,9 @@ class Port(BasePort):
 
     def supervise(self, now: float) -> Finding | None:
         """Hold what flows against what may and what the device reports; shut down if need be."""
+        if self.failed:
+            self.failed = False
+            return Finding.FAILED
         reading = self._reading
         if reading is None or self.link is None:
             return None
@@ -394,8 +399,14 @@ class Port(BasePort):
             self.shutDown(finding.value, FAULT_COOLDOWN_SECONDS, now)
         return finding
 
+    def converterFailed(self, reason: str, now: float) -> None:
+        """Its converter has raised an error: nothing flows until a minute after the last one."""
+        self.failed = self.failed or self.busy
+        self.shutDown(reason, FAULT_COOLDOWN_SECONDS, now)
+
     def shutDown(self, reason: str, seconds: float, now: float) -> None:
         """Open the port, and keep it open for some seconds."""
+        self._doze.end()
         self._restraints.rest(reason, seconds, now)
         self.stop()
         self.watch.reset()

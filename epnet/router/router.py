@@ -33,7 +33,7 @@ from epnet.router.market import Market
 from epnet.router.neighbours import IUpstreams, Neighbours
 from epnet.router.planning import Place, Plan, idleStep, plan
 from epnet.router.policy import Policies
-from epnet.router.portmaker import PortRefused, fits
+from epnet.router.portmaker import PortRefused, misfit
 from epnet.router.ports import Port
 from epnet.router.records import decided, summed
 from epnet.router.settings import PortSettings
@@ -197,8 +197,9 @@ class Router:
             except PortRefused as refused:
                 self._refuse(port, str(refused))
                 continue
-            if not fits(port, settings):
-                self._refuse(port, f"its port is on side {settings.side} now")
+            other = misfit(port, settings)
+            if other is not None:
+                self._refuse(port, other)
             elif settings != port.settings:
                 port.describe(settings)
         self._ungoverned.update(self.ports.values())
@@ -245,6 +246,8 @@ class Router:
             self._urgent = True
         if not port.overdrawn(now):
             port.actuate(now)
+            if port.failed and self._look(port, now):
+                self.allocate()
         elif port.isolation.blocked:
             self._shed(port, now)
             self.allocate()
@@ -416,7 +419,7 @@ class Router:
         if isinstance(self._makePort, Describable):
             # Whoever comes now may be somebody who only says the name of who was here before.
             settings = self._makePort.settingsOf(peer)
-            if not fits(port, settings):
+            if misfit(port, settings) is not None:
                 return self._makePort(peer)
             if settings != port.settings:
                 port.describe(settings)

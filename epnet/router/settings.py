@@ -67,6 +67,7 @@ class PortSettings:
     group: the policy group it belongs to, or None.
     loss_ms: the longest silence in a transfer, ms, 200 to 400 (wire-profile S5).
     loss: of the conversion between the bus and the port.
+    converter: the class of its power electronics, ``MODULE.CLASS[:key=value,…]``; None: simulated.
     """
 
     side: str = attrs.field(default="A", validator=oneOf("A", "B", "C", "D"))
@@ -90,6 +91,7 @@ class PortSettings:
     group: str | None = None
     loss_ms: float = attrs.field(default=200.0, validator=between(200.0, 400.0))
     loss: Loss = LOSSLESS
+    converter: str | None = None
 
     @property
     def current_limit(self) -> float:

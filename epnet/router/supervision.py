@@ -56,6 +56,7 @@ class Finding(enum.Enum):
 
     OVERDRAWING = "it carries more than it may"
     OVERDRAWN = "it carried more than it may, and did not stop"
+    FAILED = "its converter fails"
     MISMATCHED = "meter and device disagree: this cable is not that device's"
 
 

@@ -10,7 +10,8 @@ real TLS 1.3::
     pair.advance(1.0)
     pair.cut()
 
-`DeviceContract` tests whether a device keeps the contract of `epnet.interfaces.IDevice`.
+`DeviceContract` tests whether a device keeps the contract of `epnet.interfaces.IDevice`, and
+`ConverterContract` whether a converter keeps that of `epnet.interfaces.IPort`.
 
 `Relay` stands between two programs on real sockets and misbehaves when told to: it delays, stalls,
 drops and cuts::
@@ -22,7 +23,15 @@ drops and cuts::
 
 from epnet.testing.clock import VirtualClock
 from epnet.testing.contract import DeviceContract
+from epnet.testing.converters import ConverterContract
 from epnet.testing.memory import MemoryPair, issueTrusts
 from epnet.testing.relay import Relay
 
-__all__ = ["DeviceContract", "MemoryPair", "Relay", "VirtualClock", "issueTrusts"]
+__all__ = [
+    "ConverterContract",
+    "DeviceContract",
+    "MemoryPair",
+    "Relay",
+    "VirtualClock",
+    "issueTrusts",
+]

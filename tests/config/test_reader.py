@@ -56,6 +56,7 @@ price = -0.05
 ramp_w_s = 1000
 group = "feeder"
 loss_ms = 300
+converter = "tests.router.test_drivers.Inverter:unit=7"
 [ports.heatpump]
 phases = 3
 [ports.default]
@@ -137,6 +138,7 @@ class ReadingTests(SynchronousTestCase):
                 ramp_w_s=1000,
                 group="feeder",
                 loss_ms=300,
+                converter="tests.router.test_drivers.Inverter:unit=7",
             ),
         )
         self.assertEqual(list(self.read.ports), ["car", "heatpump"])
@@ -264,6 +266,7 @@ class MistakeTests(SynchronousTestCase):
             "[policy.group]\nname = 'g'": "1: policy.group is a table; it must be a list",
             "[[policy.remote]]\ntenant='t'\n[[policy.remote]]\ntenant='t'": "4: policy.remote[1]."
             'tenant is "t", as another one before it',
+            "[ports.a]\nconverter = 'no.Such'": "2: ports.a.converter converter no.Such: cannot",
             "[trust]\npolicy = 'open'\ncrl = 'x'": "3: trust.crl is for policy \"authority\"",
             "[history]\nkeep_days = 0": "2: history.keep_days is 0",
             "[upstream]\nside = 'C'": "2: upstream.side is not known here; it belongs in [ports.ID",

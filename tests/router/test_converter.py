@@ -6,6 +6,14 @@ from zope.interface.verify import verifyObject
 
 from epnet.interfaces import IPort, PortReading
 from epnet.router.converter import SimulatedConverter
+from epnet.testing import ConverterContract
+
+
+class ContractTests(ConverterContract, SynchronousTestCase):
+    rating_w = 10_000.0
+
+    def makeConverter(self, clock: Clock) -> IPort:
+        return SimulatedConverter(clock, self.rating_w)
 
 
 class SimulatedConverterTests(SynchronousTestCase):

@@ -58,8 +58,9 @@ class Restraints:
         if self._rest is None:
             return None
         since, seconds, reason = self._rest
-        # A clock that jumped back must not keep a port closed for good.
-        if since <= now < since + seconds:
+        # It may have begun a moment after `now` was read.  A clock that jumped back must not keep a
+        # port closed for good.
+        if abs(now - since) < seconds:
             return Bound(0.0, Reason.COOLDOWN, seconds, reason)
         self._rest = None
         return None

@@ -71,6 +71,14 @@ class TableTests(SynchronousTestCase):
             ],
         )
 
+    def test_whatIsEstimatedIsMarked(self) -> None:
+        devices = household().look()["devices"]
+        devices[0]["estimated"] = True
+        _, car, solar, note = table(devices)
+        self.assertIn("  ~3.00 kW out  ", car)
+        self.assertNotIn("~", solar)
+        self.assertEqual(note, "~ an estimate, for want of a meter")
+
     def test_twoDriversOnItsBus(self) -> None:
         house = household()
         bus = house.router.neighbours.bus

@@ -67,7 +67,7 @@ def headline(state: Mapping[str, Any]) -> str:
 
 
 def table(devices: Sequence[Mapping[str, Any]], width: int | None = None) -> Iterator[str]:
-    """The devices, a line each; in `width` columns where one is given."""
+    """The devices, a line each, and what marks them; in `width` columns where one is given."""
     rows = [HEADS, *(_row(device) for device in devices)]
     columns = dict(zip(HEADS, zip(*rows, strict=True), strict=True))
     reasons = columns.pop("why")
@@ -78,6 +78,8 @@ def table(devices: Sequence[Mapping[str, Any]], width: int | None = None) -> Ite
     padded = [_padded(column) for column in columns.values()]
     for *cells, why in zip(*padded, reasons, strict=True):
         yield cut("  ".join([*cells, why]).rstrip(), width)
+    if any(device["estimated"] for device in devices):
+        yield cut("~ an estimate, for want of a meter", width)
 
 
 def wide(text: str) -> int:

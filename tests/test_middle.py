@@ -29,7 +29,7 @@ from epnet.wire import (
     StorageParameters,
     SupplyParameters,
 )
-from tests.fakes import FakeDevice, FakeLink
+from tests.fakes import FakeDevice, FakeLink, peerNamed
 from tests.router.test_router import FakeConverter
 
 LOST = Ending(Cause.LOST, "silent", wasOpen=True, inTransfer=True)
@@ -413,6 +413,9 @@ class ShareTests(SynchronousTestCase):
 class PhysicsTests(SynchronousTestCase):
     """With simulated power electronics: the connection never carries more than it was granted."""
 
+    def test_besideRealDevicesTheyHaveNoMeter(self) -> None:
+        self.assertTrue(PlainPortMaker(Clock())(peerNamed("load")).estimated)
+
     def test_whileWishesComeAndGo(self) -> None:
         clock = Clock()
         own = parseDevice("battery:soc=20,charge_w=4000", clock)
@@ -421,7 +424,7 @@ class PhysicsTests(SynchronousTestCase):
             parametersOf(own, "middle"),
             clock,
             rating_w=8000,
-            makePort=PlainPortMaker(clock),
+            makePort=PlainPortMaker(clock, meters=True),
             upstream=dialled,
         )
         router = FakeLink(node, clock, "router", dialled=True)

@@ -71,14 +71,15 @@ class PlainPortMaker:
     """Makes the port of a device that connects for the first time, by its type.
 
     clock: the one clock, for the simulated converters.
+    meters: whether these have meters: where the devices are simulated, too.
     """
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, meters: bool = False) -> None:
         self._clock = clock
+        self._meters = meters
 
     def __call__(self, peer: Peer) -> PlainPort:
         """The port of that device."""
         settings = DEFAULT_PORTS.get(peer.parameters.type or "", PortSettings())
-        voltage_v = (settings.voltage.min + settings.voltage.max) / 2
-        converter = SimulatedConverter(self._clock, settings.max_power, voltage_v)
+        converter = SimulatedConverter(self._clock, settings.max_power, meters=self._meters)
         return PlainPort(peer.identity, settings, converter)

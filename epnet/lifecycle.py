@@ -120,7 +120,7 @@ class Conversation:
     phase: Phase = Phase.CONNECTING
     transferring: bool = False
     effects: list[Effect] = attrs.field(factory=list)
-    farewell: SoftDisconnect = attrs.field(factory=SoftDisconnect)
+    farewell: SoftDisconnect = SoftDisconnect()
     wasOpen: bool = False
 
     def write(self, message: Message) -> None:

@@ -179,6 +179,8 @@ class MessageRate:
     Counting is one addition a message; whether it is too many for long is asked in the sweep.
     """
 
+    __slots__ = ("_counts", "_fastFor", "_since")
+
     def __init__(self, now: float) -> None:
         self._since = now
         self._counts: dict[int, int] = {}

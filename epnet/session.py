@@ -188,7 +188,7 @@ class Session:
 
     def publishDue(self, now: float) -> bool:
         """Whether it is time for the node's messages."""
-        return self.publishing and now + SLACK >= self._publishAt
+        return now + SLACK >= self._publishAt and self.publishing
 
     # Inputs
 

@@ -54,6 +54,8 @@ class Outgoing:
 class Acknowledgements:
     """Since when data of ours waits to be acknowledged."""
 
+    __slots__ = ("_acknowledged", "_since")
+
     def __init__(self) -> None:
         self._since: float | None = None
         self._acknowledged = 0

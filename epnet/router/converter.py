@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
 
+def _anything() -> tuple[float, float]:
+    """Whatever there may be."""
+    return inf, inf
+
+
 @implementer(IPort)
 class SimulatedConverter:
     """Power electronics whose meter shows what the set-points make flow.
@@ -35,7 +40,7 @@ class SimulatedConverter:
     ) -> None:
         self.meters = meters
         self.voltage: Callable[[], float] = lambda: voltage_v
-        self.beyond: Callable[[], tuple[float, float]] = lambda: (inf, inf)
+        self.beyond = _anything
         self._stage = PowerStage(clock, rating_w)
         self._read = (0.0, 0.0, 0.0)
         self._reading = PortReading(*self._read)

@@ -12,7 +12,6 @@ no cause; the bound or rule that it moves to is.
 from __future__ import annotations
 
 import enum
-from collections import deque
 from typing import Final
 
 import attrs
@@ -146,7 +145,7 @@ class History:
 
     def __init__(self) -> None:
         self.decisions: dict[Direction, Decision] = {}
-        self.changes: deque[Change] = deque(maxlen=CHANGES_KEPT)
+        self.changes: list[Change] = []  # an empty deque takes more than most ports ever need
 
     def note(self, decision: Decision) -> None:
         """Keep a new decision: a step of the last change of its direction, or a change."""
@@ -163,6 +162,7 @@ class History:
             if earlier is not None and earlier.takes(decision):
                 return
         self.changes.append(Change.to(decision, 0.0 if before is None else before.power_w))
+        del self.changes[:-CHANGES_KEPT]
 
     def _last(self, direction: Direction) -> Change | None:
         changes = reversed(self.changes)

@@ -87,7 +87,7 @@ class Requests:
 
     def __init__(self) -> None:
         # When, and how much from then on without a break: both rising.
-        self._sent: deque[tuple[float, float]] = deque(maxlen=_REQUESTS_KEPT)
+        self._sent: list[tuple[float, float]] = []  # an empty deque takes more than all else here
 
     def sent(self, watts: float, now: float) -> None:
         """A Demand of so many W went out."""
@@ -98,13 +98,14 @@ class Requests:
         while sent and sent[-1][1] >= watts:
             since = sent.pop()[0]
         sent.append((since, watts))
+        del sent[:-_REQUESTS_KEPT]
 
     def confirmed(self, arrived: float) -> float:
         """The W that a Supply which arrived then answers; its own limits are another matter."""
         sent = self._sent
         answered = arrived - CONFIRMING_SECONDS
         while len(sent) > 1 and sent[1][0] <= answered:
-            sent.popleft()
+            del sent[0]
         return sent[0][1] if sent and sent[0][0] <= answered else 0.0
 
     def clear(self) -> None:

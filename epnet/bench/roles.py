@@ -181,7 +181,7 @@ class Ports(_EPServer):
 
     def __init__(self, reactor: Any, folder: Path) -> None:
         super().__init__(reactor, folder)
-        self.node = _Undecided(PARAMETERS, PortMaker(reactor, {}), reactor)
+        self.node = _Undecided(PARAMETERS, PortMaker(reactor, {}, meters=False), reactor)
 
 
 class Routing(_EPServer):
@@ -189,7 +189,7 @@ class Routing(_EPServer):
 
     def __init__(self, reactor: Any, folder: Path) -> None:
         super().__init__(reactor, folder)
-        self.node: Router = Router(PARAMETERS, PortMaker(reactor, {}), reactor)
+        self.node: Router = Router(PARAMETERS, PortMaker(reactor, {}, meters=False), reactor)
 
     def transfers(self) -> int:
         """How many ports have a set-point above zero."""

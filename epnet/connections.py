@@ -250,7 +250,10 @@ class Connections(Service):
         # Most of thousands only wait for their peer, and are not touched.
         awake = [protocol for protocol, wakeAt in self._wakes.items() if wakeAt <= now]
         for protocol in awake:
-            self._guarded([protocol], protocol.advance, now)
+            try:
+                protocol.advance(now)
+            except Exception:
+                protocol.fail()
         self.register.settle(now)
         self._guarded(self, self.node.advance, now)
         self._publish(awake, now)
@@ -266,7 +269,10 @@ class Connections(Service):
         for first in range(0, len(awake), SENT_TOGETHER):
             self._held = []
             for protocol in awake[first : first + SENT_TOGETHER]:
-                self._guarded([protocol], protocol.publishIfDue, now)
+                try:
+                    protocol.publishIfDue(now)
+                except Exception:
+                    protocol.fail()
             self.flush()
 
     def send(self, protocol: EPProtocol, data: bytes) -> None:

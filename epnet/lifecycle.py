@@ -12,7 +12,7 @@ input: what has no meaning in a state is wired to do nothing there.
 from __future__ import annotations
 
 import enum
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 from automat import TypeMachineBuilder
@@ -112,6 +112,9 @@ class Phase(enum.Enum):
     CLOSED = "closed"
 
 
+_FAREWELL: Final = SoftDisconnect()
+
+
 @attrs.define
 class Conversation:
     """What the life cycle works on: the effects so far and what they are made of."""
@@ -120,7 +123,7 @@ class Conversation:
     phase: Phase = Phase.CONNECTING
     transferring: bool = False
     effects: list[Effect] = attrs.field(factory=list)
-    farewell: SoftDisconnect = SoftDisconnect()
+    farewell: SoftDisconnect = _FAREWELL
     wasOpen: bool = False
 
     def write(self, message: Message) -> None:

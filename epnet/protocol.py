@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable
 from math import inf
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 import attrs
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
@@ -45,6 +45,8 @@ from epnet.wire import DemandParameters, Message, SessionParameters, SupplyParam
 if TYPE_CHECKING:
     from epnet.factory import EPFactory
     from epnet.identity import Peer
+
+T = TypeVar("T")
 
 UNHEARD_PART: Final = 0.5
 """In which part of the longest silence a piece has its turn in any case."""
@@ -151,7 +153,12 @@ class EPProtocol(Protocol):
         sent = self.factory.connections.sent
         for message in messages:
             sent[type(message)] += 1
-        self._carryOut(self.session.publish(messages, self._now()))
+        now = self._now()
+        data = None if self._carrying else self.session.publishAlone(messages, now)
+        if data is None:
+            self._carryOut(self.session.publish(messages, now))
+        else:
+            self._carryOutAlone(self._send, data)
 
     def setTransferring(self, ongoing: bool) -> None:
         """Say whether a transfer is ongoing."""
@@ -265,7 +272,11 @@ class EPProtocol(Protocol):
         reading = self._reading
         if reading is not None and reading.behindSince is not None:
             unreadSince = min(unreadSince, reading.behindSince)
-        self._carryOut(self.session.dataReceived(data, now, unreadSince))
+        message = None if self._carrying else self.session.messageAlone(data, now, unreadSince)
+        if message is None:
+            self._carryOut(self.session.dataReceived(data, now, unreadSince))
+        else:
+            self._carryOutAlone(self._take, message)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
@@ -302,11 +313,24 @@ class EPProtocol(Protocol):
 
     def _carryOut(self, effects: list[Effect]) -> None:
         """Carry effects out in the order they arose, also those that arise on the way."""
-        if not effects:
-            return
-        self._effects.extend(effects)
-        if self._carrying:
-            return
+        if effects:
+            self._effects.extend(effects)
+            if not self._carrying:
+                self._carryOn()
+
+    def _carryOutAlone(self, act: Callable[[T], None], what: T) -> None:
+        """The short way of `_carryOut`, for one effect that is not even made."""
+        self._carrying = True
+        try:
+            act(what)
+        except Exception:
+            self.fail()
+        finally:
+            self._carrying = False
+        if self._effects:
+            self._carryOn()
+
+    def _carryOn(self) -> None:
         self._carrying = True
         try:
             while self._effects:
@@ -321,7 +345,10 @@ class EPProtocol(Protocol):
             self.factory.connections.wake(self)
 
     def _write(self, effect: Write) -> None:
-        self.factory.connections.send(self, effect.data)
+        self._send(effect.data)
+
+    def _send(self, data: bytes) -> None:
+        self.factory.connections.send(self, data)
 
     def _hangup(self, effect: Hangup) -> None:
         self.factory.connections.flush()
@@ -339,7 +366,9 @@ class EPProtocol(Protocol):
         self.factory.connections.opened(self)
 
     def _received(self, effect: Received) -> None:
-        message = effect.message
+        self._take(effect.message)
+
+    def _take(self, message: Message) -> None:
         self.factory.connections.received[type(message)] += 1
         if self._announced:
             self.messageReceived(message)

@@ -5,7 +5,6 @@ Every question carries its time, s of one monotonic clock.  Who uses it: `epnet.
 
 from __future__ import annotations
 
-from collections import deque
 from math import inf
 from typing import Final, NamedTuple
 

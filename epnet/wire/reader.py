@@ -10,6 +10,7 @@ from epnet.wire.frames import MAX_PAYLOAD, Frame, FrameReader, Gap, encodeFrame
 from epnet.wire.layouts import START, Layouts
 from epnet.wire.messages import SessionParameters, SoftDisconnect
 from epnet.wire.registry import UnknownMessage
+from epnet.wire.schema import Message
 
 _ONCE: Final = (SessionParameters, SoftDisconnect)
 """What comes once in a session, so that there is nothing to be gained by learning from it."""
@@ -27,7 +28,7 @@ class MessageReader:
     in it, and the layouts of frames that were read (`epnet.wire.layouts`).
     """
 
-    __slots__ = ("_found", "_frames", "_idle", "_layouts", "_piece")
+    __slots__ = ("_alone", "_found", "_frames", "_idle", "_layouts", "_piece")
 
     _KEPT: Final = 2048
     """The longest piece that is kept, in bytes."""
@@ -37,7 +38,8 @@ class MessageReader:
         self._idle = True  # whether the next byte is expected to start a frame
         self._layouts = Layouts()
         self._piece = b""
-        self._found: Sequence[Decoded | Gap] = ()
+        self._found: Sequence[Decoded | Gap] | None = ()  # in that piece; None: only `_alone`
+        self._alone: Message | None = None
 
     @property
     def skipping(self) -> bool:
@@ -49,11 +51,28 @@ class MessageReader:
         """Whether the reader has given up; see `FrameReader`."""
         return self._frames.lost
 
+    def alone(self, data: bytes) -> Message | None:
+        """The short way of `feed`, for a piece that is one frame built like one before.
+
+        Gives the message of which `feed` would give nothing but that it is good, and has taken the
+        piece; else None, and the piece is still to be fed.
+        """
+        if data == self._piece:
+            return self._alone
+        if self._idle:
+            for layout in self._layouts.byStart.get(data[:START], ()):
+                if layout.length == len(data):
+                    message = layout.read(data)
+                    if message is not None:
+                        self._piece, self._found, self._alone = data, None, message
+                        return message
+        return None
+
     def feed(self, data: bytes) -> Sequence[Decoded | Gap]:
         """Take more bytes of the stream; return what they complete, in order."""
-        if data == self._piece:
+        if data == self._piece and self._found is not None:
             return self._found
-        self._piece, self._found = b"", ()
+        self._piece, self._found, self._alone = b"", (), None
         if not self._idle:
             return self._plainly(data)
         found, at = self._alike(data)
@@ -64,6 +83,8 @@ class MessageReader:
             found += others
         if settled and len(data) <= self._KEPT:
             self._piece, self._found = data, tuple(found)
+            if len(found) == 1:
+                self._alone = found[0].message  # type: ignore[union-attr]  # no gap is settled
         return found
 
     def _alike(self, data: bytes) -> tuple[list[Decoded | Gap], int]:

@@ -137,6 +137,14 @@ class SameTests(ExtensionCase):
         self.assertEqual(found, expected)
         # Also the types of the numbers, and the sign of zero.
         self.assertEqual(repr(found), repr(expected))
+        short = MessageReader()
+        for piece, plain in zip(pieces, expected, strict=True):
+            message = short.alone(piece)
+            if message is None:
+                self.assertEqual(list(short.feed(piece)), plain)
+            else:
+                [only] = plain
+                self.assertEqual((repr(message), ()), (repr(only.message), only.diagnostics))
 
     @given(pieces())
     @many

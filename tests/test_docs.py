@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import configparser
 import doctest
 import os
 import re
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -12,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from twisted.internet.task import Clock
+from twisted.scripts.twistd import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -158,6 +161,18 @@ class CommandTests(SynchronousTestCase):
                 Upstream.parse(place)
                 found += 1
         self.assertGreater(found, 2)
+
+    def test_theUnitForSystemdStartsARouter(self) -> None:
+        unit = configparser.RawConfigParser()
+        unit.optionxform = str  # type: ignore[assignment,method-assign]
+        unit.read(ROOT / "docs/examples/ep-router.service")
+        program, *arguments = shlex.split(unit["Service"]["ExecStart"])
+        self.assertEqual(Path(program).name, "twistd")
+        options = ServerOptions()
+        options.parseOptions(arguments)
+        self.assertEqual(options.subCommand, "ep-router")
+        self.assertEqual(options.subOptions["config"], "/etc/epnet/router.toml")
+        self.assertTrue(options["nodaemon"])
 
 
 class DoctestTests(SynchronousTestCase):

@@ -26,6 +26,7 @@ from epnet.memory import settle
 from epnet.pem import readCertificates
 from epnet.pki import certificatePaths
 from epnet.state import defaultStateDir
+from epnet.tap.files import makeRoom
 from epnet.tls import Trust
 from epnet.trust.devicelist import devicesPath
 from epnet.trust.keeper import TrustKeeper
@@ -217,6 +218,7 @@ def keepConfiguration(
     """
     keeper = options.keeper
     if keeper is None:
+        makeRoom(connections.limits)
         return
 
     def put(configuration: Configuration) -> None:
@@ -231,6 +233,7 @@ def keepConfiguration(
     def putLimits(configuration: Configuration) -> None:
         connections.setSessions(configuration.sessionSettings, configuration.patience)
         connections.setLimits(configuration.limits.connections)
+        makeRoom(connections.limits)
         apply(configuration)
 
     def told(problems: tuple[str, ...]) -> None:

@@ -136,7 +136,7 @@ class EPProtocol(Protocol):
 
     def latest(self, kind: type[Message]) -> Message | None:
         """The peer's newest message of that kind, however old."""
-        return self.session.latest.get(kind)
+        return self.session.latest(kind)
 
     def publishNow(self) -> None:
         """Send the node's messages at once, unless the peer is slow to read: then soon."""

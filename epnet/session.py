@@ -79,8 +79,8 @@ SLACK: Final = 0.005
 
 M = TypeVar("M", bound=Message)
 Authenticate = Callable[[SessionParameters], Peer]
-_Lease = tuple[Message | None, float]
-"""The newest Supply or Demand, None where it was void, and when it arrived: consent until too old.
+_Said = tuple[Message | None, Message | None, float]
+"""The newest message of a kind; itself, or None where it was void; since when it is consent, in s.
 
 Each message makes one, and a plain tuple takes a tenth of the time of a named one."""
 
@@ -105,15 +105,14 @@ class Session:
         "_gaps",
         "_heardAt",
         "_it",
-        "_leases",
         "_lifecycle",
         "_phaseSeen",
         "_phaseSince",
         "_publishAt",
         "_rate",
         "_reader",
+        "_said",
         "_sentAt",
-        "latest",
         "peer",
         "settings",
         "wakeAt",
@@ -128,12 +127,11 @@ class Session:
     ) -> None:
         self.settings = settings or SessionSettings()
         self.peer: Peer | None = None
-        self.latest: dict[type[Message], Message] = {}
         self._it = Conversation(parameters)
         self._lifecycle = lifecycle(self._it)
         self._authenticate = authenticate
         self._reader = MessageReader(maxPayload=self.settings.maxPayload)
-        self._leases: dict[type[Message], _Lease] = {}
+        self._said: dict[type[Message], _Said] = {}
         self._gaps: tuple[float, ...] = ()  # an empty deque takes more than all else here
         self._rate = MessageRate(now)
         self._phaseSeen = self._it.phase
@@ -173,15 +171,19 @@ class Session:
 
     def consent(self, kind: type[M], now: float) -> M | None:
         """The peer's newest message of that kind while it is consent, else None (S5)."""
-        message, arrived = self._leases.get(kind, _NO_LEASE)
+        _, message, arrived = self._said.get(kind, _NOTHING)
         if now - arrived >= CONSENT_LIFETIME or not self.publishing:
             return None
         return message  # type: ignore[return-value]  # stored under its own type
 
     def consentExpires(self, kind: type[Message]) -> float:
         """When the peer's newest message of that kind stops being consent, in s; 0 without one."""
-        lease = self._leases.get(kind)
-        return lease[1] + CONSENT_LIFETIME if lease else 0.0
+        said = self._said.get(kind)
+        return said[2] + CONSENT_LIFETIME if said is not None else 0.0
+
+    def latest(self, kind: type[M]) -> M | None:
+        """The peer's newest message of that kind, however old."""
+        return self._said.get(kind, _NOTHING)[0]  # type: ignore[return-value]  # its own type
 
     def publishDue(self, now: float) -> bool:
         """Whether it is time for the node's messages."""
@@ -233,9 +235,7 @@ class Session:
             return None
         self._heardAt = now
         self._consentAt = unreadSince
-        if kind in _CONSENTS:
-            self._leases[kind] = message, unreadSince
-        self.latest[kind] = message
+        self._said[kind] = message, message, unreadSince
         return message
 
     def publish(self, messages: Iterable[Message], now: float) -> list[Effect]:
@@ -342,16 +342,19 @@ class Session:
         if self._it.phase is Phase.GREETING and kind not in _GREETINGS:
             self._lifecycle.refused(f"{kind.__name__} before Session Parameters")
             return
-        if kind in _CONSENTS:
-            self._leases[kind] = None if decoded.voidsConsent else message, self._consentAt
-        handler = self._HANDLERS.get(kind, Session._forwardToNode)
-        handler(self, message)
+        handler = self._HANDLERS.get(kind)
+        if handler is not None:
+            handler(self, message)
+        else:
+            consent = None if decoded.voidsConsent else message
+            self._said[kind] = message, consent, self._consentAt
+            self._it.effects.append(Received(message))
 
     def _voidConsent(self, frame: Frame) -> None:
         """A Supply or Demand that cannot be read at all still ends the consent before it."""
         kind = messageClass(frame.typeId)
         if kind in _CONSENTS:
-            self._leases[kind] = None, self._consentAt
+            self._said[kind] = self.latest(kind), None, self._consentAt
 
     def _deviates(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Tell of deviations; a peer can put thousands into one frame, and a few say enough."""
@@ -375,11 +378,6 @@ class Session:
     def _softDisconnectReceived(self, message: Message) -> None:
         assert isinstance(message, SoftDisconnect)
         self._lifecycle.peerLeft(message)
-
-    def _forwardToNode(self, message: Message) -> None:
-        if self.publishing:
-            self.latest[type(message)] = message
-            self._it.effects.append(Received(message))
 
     def _ignore(self, message: Message) -> None:
         pass
@@ -484,7 +482,7 @@ _GREETINGS = frozenset({SessionParameters, Ping, SoftDisconnect})
 _CONSENTS = frozenset({SupplyParameters, DemandParameters})
 _PUBLISHING = (Phase.OPEN, Phase.DRAINING)
 _ALIVE = (*_PUBLISHING, Phase.GREETING)
-_NO_LEASE: _Lease = None, -inf
+_NOTHING: _Said = None, None, -inf
 _ROUNDING = -1e-6
 """So much earlier do we look: the sum of two times is not exact."""
 

@@ -253,7 +253,7 @@ class ConsentTests(SessionTestCase):
         effects = self.hear(SUPPLY, DEMAND, storage, Ping())
         received = [effect.message for effect in effects if isinstance(effect, Received)]
         self.assertEqual(received, [SUPPLY, DEMAND, storage])
-        self.assertEqual(self.session.latest[StorageParameters], storage)
+        self.assertEqual(self.session.latest(StorageParameters), storage)
 
 
 class LinkTests(SessionTestCase):

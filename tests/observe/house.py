@@ -24,8 +24,16 @@ from epnet.protocol import EPProtocol
 from epnet.router.ports import Port
 from epnet.router.router import Router
 from epnet.router.settings import DEFAULT_PORTS, PortSettings
-from epnet.wire import Message, SessionParameters, encode
+from epnet.wire import (
+    DemandParameters,
+    Message,
+    SessionParameters,
+    StorageParameters,
+    SupplyParameters,
+    encode,
+)
 
+SAID = (SupplyParameters, DemandParameters, StorageParameters)
 NOON = datetime(2026, 6, 21, 12, tzinfo=UTC)
 
 
@@ -121,7 +129,7 @@ class House:
         for _ in range(round(seconds / 0.02)):
             for port in self.router.ports.values():
                 if isinstance(port.link, EPProtocol):
-                    hear(port.link, *port.link.session.latest.values())
+                    hear(port.link, *filter(None, map(port.link.latest, SAID)))
             self.clock.advance(0.02)
 
     def look(self, uptime_s: float = 60.0) -> State:

@@ -95,8 +95,7 @@ class Accounts:
             account = self.byPort.get(port.identity)
             if account is None:
                 account = self.byPort[port.identity] = Account()
-            reading = port.measured()
-            account.meter.read(now, reading.import_w, reading.export_w, reading.estimated)
+            account.meter.read(now, *port.flows())
         if self._settledAt is None:
             self._settledAt = now
         elif now + SLACK - self._settledAt >= SETTLE_SECONDS:

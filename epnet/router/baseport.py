@@ -143,8 +143,8 @@ class BasePort:
             return
         expires = min(self.consentExpires, until)
         self.converter.setLimits(self.import_w, self.export_w, expires)
-        reading = self.measured()
-        ongoing = self.transfer.update(allowed_w, reading.import_w + reading.export_w, now)
+        import_w, export_w, _ = self.flows()
+        ongoing = self.transfer.update(allowed_w, import_w + export_w, now)
         self.resting = allowed_w == 0.0 and not ongoing
 
     def announce(self) -> None:
@@ -161,7 +161,14 @@ class BasePort:
 
     def measured(self) -> PortReading:
         """What flows: by the port's meter, or as estimated from the messages without one."""
-        return self.converter.reading() or self._estimate()
+        return self.converter.reading() or PortReading(self.exportVoltage(), *self._estimate())
+
+    def flows(self) -> tuple[float, float, bool]:
+        """The power of `measured` alone: W in, W out, and whether that is an estimate."""
+        reading = self.converter.reading()
+        if reading is None:
+            return self._estimate()
+        return reading.import_w, reading.export_w, reading.estimated
 
     def metered(self) -> PortReading | None:
         """What the port's meter reads; None without one, or where it reads no numbers."""
@@ -175,21 +182,23 @@ class BasePort:
         """Whether `measured` is an estimate."""
         return self.converter.reading() is None
 
-    def _estimate(self) -> PortReading:
-        supply = self.said(SupplyParameters)
+    def _estimate(self) -> tuple[float, float, bool]:
         import_w = 0.0
-        if supply is not None and self.import_w > 0.0:
-            import_w = max(0.0, (supply.voltage or 0.0) * (supply.current or 0.0))
-        return PortReading(self.exportVoltage(), import_w, self.export_w, estimated=True)
+        if self.import_w > 0.0:
+            supply = self.said(SupplyParameters)
+            if supply is not None:
+                import_w = max(0.0, (supply.voltage or 0.0) * (supply.current or 0.0))
+        return import_w, self.export_w, True
 
     # What it says to its device
 
     def grant(self, now: float) -> SupplyParameters | None:
         """What its device may draw, sent now; None for one that never demands."""
-        if self.said(DemandParameters) is None:
+        demand = self.said(DemandParameters)
+        if demand is None:
             return None
-        flowing_w = self.measured().export_w
-        voltage = self.exportVoltage()
+        voltage = speech.exportVoltage(self.settings, demand)
+        _, flowing_w, _ = self.flows()
         return self._grant.saying(self.settings, self.export_w, voltage, flowing_w)
 
     def request(self, now: float) -> DemandParameters | None:

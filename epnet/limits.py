@@ -177,12 +177,15 @@ class MessageRate:
     Whoever sends within a second what would be too much in five is too fast at once.
 
     Counting is one addition a message; whether it is too many for long is asked in the sweep.
+
+    countedUntil: when `tooFast` can say something new, in s.
     """
 
-    __slots__ = ("_counts", "_fastFor", "_since")
+    __slots__ = ("_counts", "_fastFor", "_since", "countedUntil")
 
     def __init__(self, now: float) -> None:
         self._since = now
+        self.countedUntil = now + 1.0
         self._counts: dict[int, int] = {}
         self._fastFor: dict[int, int] = {}
 
@@ -193,11 +196,6 @@ class MessageRate:
             typeId = OTHER_TYPES
         counts[typeId] = count = counts.get(typeId, 0) + 1
         return count > MOST_AHEAD and count > MOST_AHEAD + MOST_PER_SECOND * (now - self._since)
-
-    @property
-    def countedUntil(self) -> float:
-        """When `tooFast` can say something new, in s."""
-        return self._since + 1.0
 
     def tooFast(self, now: float) -> int | None:
         """The type of which too many come, or None."""
@@ -211,5 +209,6 @@ class MessageRate:
             if count > MOST_PER_SECOND * elapsed + 1
         }
         self._since = now
+        self.countedUntil = now + 1.0
         self._counts.clear()
         return next((t for t, n in self._fastFor.items() if n >= SECONDS_TOO_FAST), None)

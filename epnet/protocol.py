@@ -140,8 +140,10 @@ class EPProtocol(Protocol):
 
     def publishNow(self) -> None:
         """Send the node's messages at once, unless the peer is slow to read: then soon."""
-        if not self.session.publishing:
-            return
+        if self.session.publishing:
+            self._publish()
+
+    def _publish(self) -> None:
         if self._paused:
             self._publishSoon = True
             return
@@ -240,7 +242,7 @@ class EPProtocol(Protocol):
     def publishIfDue(self, now: float) -> None:
         """Publish if it is time; never while the peer does not read: the newest will do (S8)."""
         if self.session.publishDue(now):
-            self.publishNow()
+            self._publish()
 
     # Twisted's calls
 

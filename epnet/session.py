@@ -224,7 +224,7 @@ class Session:
         Gives the message where `dataReceived` would give nothing but `Received` of it, and has
         taken the bytes as that would have; else None, and they are still to be taken.
         """
-        if self._it.phase is not Phase.OPEN:
+        if self._it.phase is not _OPEN:
             return None
         message = self._reader.alone(data)
         if message is None:
@@ -251,7 +251,7 @@ class Session:
         Gives the bytes where `publish` would give nothing but to write them; else None, and the
         messages are still to be published.
         """
-        if self._it.phase is not Phase.OPEN:
+        if self._it.phase is not _OPEN:
             return None
         data = _together(messages)
         self._sentAt = now
@@ -265,8 +265,8 @@ class Session:
         period = settings.publishInTransfer if self.transferring else settings.publish
         # On the grid of the period where we are on time; no burst after a stall.
         # Never later than a period from now, however often somebody publishes in between.
-        onGrid = max(self._publishAt + period, now + period / 2)
-        self._publishAt = min(onGrid, now + period + SLACK)
+        at, earliest, latest = self._publishAt + period, now + period / 2, now + period + SLACK
+        self._publishAt = at if earliest <= at <= latest else min(max(at, earliest), latest)
 
     def setTransferring(self, ongoing: bool, now: float) -> list[Effect]:
         """Whether a transfer is ongoing: sets the pace and the patience."""
@@ -315,7 +315,7 @@ class Session:
 
     def advance(self, now: float) -> list[Effect]:
         """Look at the deadlines."""
-        if self.wakeAt > -inf and now < self._endsAt and self.publishDue(now):
+        if self.wakeAt > -inf and self._publishAt <= now + SLACK and now < self._endsAt:
             return []  # it has woken for the node's messages, as most often
         self._DEADLINES[self._it.phase](self, now)
         silent = now + SLACK - self._sentAt >= self.settings.keepAlive
@@ -463,24 +463,26 @@ class Session:
         then only puts its deadlines off.
         """
         effects = self._effects(now)
-        if self._it.phase is Phase.OPEN and not self._it.transferring:
+        if self._it.phase is _OPEN and not self._it.transferring:
             self._rest()
         return effects
 
     def _rest(self) -> None:
         settings = self.settings
         # Before this the link cannot have failed.
-        self._endsAt = _ROUNDING + min(self._heardAt + settings.idleLoss, self._rate.countedUntil)
-        self.wakeAt = min(
-            _ROUNDING + self._publishAt - SLACK,
-            _ROUNDING + self._sentAt + settings.keepAlive - SLACK,
-            self._endsAt,
-        )
+        endsAt, countedUntil = self._heardAt + settings.idleLoss, self._rate.countedUntil
+        endsAt = _ROUNDING + (endsAt if endsAt < countedUntil else countedUntil)
+        speaksAt, silentAt = self._publishAt, self._sentAt + settings.keepAlive
+        speaksAt = _ROUNDING - SLACK + (speaksAt if speaksAt < silentAt else silentAt)
+        self._endsAt = endsAt
+        self.wakeAt = endsAt if endsAt < speaksAt else speaksAt
 
 
+_OPEN = Phase.OPEN
+"""Here since to get it from its class takes longer than to get all else that is looked at."""
 _GREETINGS = frozenset({SessionParameters, Ping, SoftDisconnect})
 _CONSENTS = frozenset({SupplyParameters, DemandParameters})
-_PUBLISHING = (Phase.OPEN, Phase.DRAINING)
+_PUBLISHING = (_OPEN, Phase.DRAINING)
 _ALIVE = (*_PUBLISHING, Phase.GREETING)
 _NOTHING: _Said = None, None, -inf
 _ROUNDING = -1e-6

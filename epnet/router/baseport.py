@@ -192,31 +192,32 @@ class BasePort:
 
     # What it says to its device
 
-    def grant(self, now: float) -> SupplyParameters | None:
-        """What its device may draw, sent now; None for one that never demands."""
-        demand = self.said(DemandParameters)
-        if demand is None:
-            return None
+    def grant(self, demand: DemandParameters, now: float) -> SupplyParameters:
+        """What its device, which has demanded that, may draw, sent now."""
         voltage = speech.exportVoltage(self.settings, demand)
         _, flowing_w, _ = self.flows()
         return self._grant.saying(self.settings, self.export_w, voltage, flowing_w)
 
-    def request(self, now: float) -> DemandParameters | None:
-        """What its device is asked to supply, sent now; None for one that never does."""
-        supply = self.said(SupplyParameters)
-        if self.reversing:
+    def request(self, supply: SupplyParameters | None, now: float) -> DemandParameters:
+        """What its device, which has offered that, is asked to supply, sent now.
+
+        None: it has offered nothing, but demands to be rid of energy.
+        """
+        if supply is None or self.reversing:
             voltage = self.exportVoltage()
-        elif supply is not None:
-            voltage = speech.importVoltage(self.settings, supply)
         else:
-            return None
+            voltage = speech.importVoltage(self.settings, supply)
         return self._request.saying(self.settings, self.asked_w, voltage)
 
     def messages(self, now: float) -> list[Message]:
         """The grant for a device that demands, the request for one that supplies; sent now."""
-        if self.link is None:
-            return []
-        return [said for said in (self.grant(now), self.request(now)) if said is not None]
+        messages: list[Message] = []
+        demand, supply = self.said(DemandParameters), self.said(SupplyParameters)
+        if demand is not None:
+            messages.append(self.grant(demand, now))
+        if supply is not None or (self.reversing and self.link is not None):
+            messages.append(self.request(supply, now))
+        return messages
 
     def said(self, kind: type[Said]) -> Said | None:
         """The newest message of that kind from its device, however old."""

@@ -445,21 +445,16 @@ class Port(BasePort):
 
     # What it says to its device
 
-    def grant(self, now: float) -> SupplyParameters | None:
+    def grant(self, demand: DemandParameters, now: float) -> SupplyParameters:
         """What its device may draw, with what travels with the power."""
-        grant = super().grant(now)
-        if grant is None:
-            return None
         self._draw.sent(now)
-        return self.telling(grant)
+        return self.telling(super().grant(demand, now))
 
     def telling(self, supply: SupplyParameters) -> SupplyParameters:
         """A Supply with what travels with the power."""
         return self._telling.saying(supply, self.mix, self.prices, self.carbon)
 
-    def request(self, now: float) -> DemandParameters | None:
+    def request(self, supply: SupplyParameters | None, now: float) -> DemandParameters:
         """What its device is asked to supply."""
-        request = super().request(now)
-        if request is not None:
-            self._requests.sent(self.asked_w, now)
-        return request
+        self._requests.sent(self.asked_w, now)
+        return super().request(supply, now)

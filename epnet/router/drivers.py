@@ -7,10 +7,12 @@ An installer names a class that implements `epnet.interfaces.IPort`, with its op
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import isawaitable
 from math import inf
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
+from twisted.python.reflect import safe_str
 from zope.interface import implementer
 from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyClass
@@ -18,12 +20,16 @@ from zope.interface.verify import verifyClass
 from epnet.devices.options import checkedOptions, classNamed, described, makeWithOptions
 from epnet.errors import UsageError
 from epnet.interfaces import IPort, PortReading
+from epnet.router.terms import MOST
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
 TOLD_SECONDS: Final = 60.0
 """How often the errors of one converter are told of in the log: it is asked many times a second."""
+
+MOST_TEXT: Final = 200
+"""How much of what an error says is passed on."""
 
 
 def checkConverter(text: str) -> type:
@@ -72,34 +78,39 @@ class GuardedConverter:
         self._identity = identity
         self._clock = clock
         self._toldAt = -inf
+        self._hasToOpen = False
 
     def setLimits(self, import_w: float, export_w: float, expires: float) -> None:
         """Let up to this much power through, W, until `expires`."""
         try:
-            self.converter.setLimits(import_w, export_w, expires)
+            _do(self.converter.setLimits, import_w, export_w, expires)
         except Exception as error:
             self._fails(error)
 
     def close(self) -> None:
         """Close the contactor."""
         try:
-            self.converter.close()
+            _do(self.converter.close)
         except Exception as error:
             self._fails(error)
 
     def open(self) -> None:
-        """Ramp to zero, then open the contactor."""
+        """Ramp to zero, then open the contactor; where that fails, again at each reading."""
+        self._hasToOpen = True
         try:
-            self.converter.open()
+            _do(self.converter.open)
+            self._hasToOpen = False
         except Exception as error:
             self._tell(error)
 
     def reading(self) -> PortReading | None:
         """What its meter measures, None without one, or where it fails."""
+        if self._hasToOpen:
+            self.open()
         try:
             reading = self.converter.reading()
-            if not isinstance(reading, PortReading | None):
-                raise TypeError(f"reading() gives {reading!r}: not a PortReading, and not None")
+            if reading is not None:
+                _checkReading(reading)
         except Exception as error:
             self._fails(error)
             return None
@@ -114,4 +125,22 @@ class GuardedConverter:
         if not 0.0 <= now - self._toldAt < TOLD_SECONDS:
             self._toldAt = now
             self.log.failure("{identity}: ITS CONVERTER FAILS", identity=self._identity)
-        self.failed(f"its converter fails: {error}", now)
+        text = safe_str(error)[:MOST_TEXT] or type(error).__name__
+        self.failed(f"its converter fails: {text}", now)
+
+
+def _do(command: Callable[..., object], *arguments: float) -> None:
+    """Raise `TypeError` for a command that is to be carried out later: nobody waits for it."""
+    if isawaitable(command(*arguments)):
+        name = getattr(command, "__name__", "it")
+        raise TypeError(f"{name}() puts it off: it has to act at once, and to give nothing")
+
+
+def _checkReading(reading: object) -> None:
+    """Raise `TypeError` or `ValueError` for a reading of what is no voltage or no power."""
+    if not isinstance(reading, PortReading):
+        raise TypeError(f"reading() gives {reading!r}: not a PortReading, and not None")
+    for number in (reading.voltage_v, reading.import_w, reading.export_w):
+        # Written so that NaN fails it.
+        if not (isinstance(number, int | float) and 0.0 <= number <= MOST):
+            raise ValueError(f"reading() gives {reading!r}: V and W have to be numbers from 0")

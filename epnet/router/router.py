@@ -53,6 +53,9 @@ HURRY_SECONDS: Final = 0.02
 HURRY_FACTOR: Final = 5.0
 """The same, in times that the last plan took: so they cost a fifth of a core at most."""
 
+MOST_ROUNDS: Final = 8
+"""How often in one call a decision may lead to another one; the next pulse goes on from there."""
+
 
 class PortMaker(Protocol):
     """Makes the port for a device that has none yet."""
@@ -123,6 +126,7 @@ class Router:
         self._made: tuple[list[Port], Plan] | None = None
         self._summed: Allocation | None = None
         self._urgent = self._isMissing = False
+        self._deciding = self._again = False
         self._fellAt = -inf
         self._hurriedAt = -inf
         self._pause = HURRY_SECONDS
@@ -317,7 +321,26 @@ class Router:
     # Deciding
 
     def allocate(self) -> None:
-        """Decide anew, actuate, and tell at once everyone whose power falls."""
+        """Decide anew, actuate, and tell at once everyone whose power falls.
+
+        Who breaks or has to be shut down meanwhile leads to another decision after this one, never
+        inside it: there may be many of them, one after the other.
+        """
+        self._again = True
+        if self._deciding:
+            return
+        self._deciding = True
+        try:
+            for _ in range(MOST_ROUNDS):
+                self._again = False
+                self._decide()
+                if not self._again:
+                    return
+            self._isMissing = True
+        finally:
+            self._deciding = False
+
+    def _decide(self) -> None:
         now = self._clock.seconds()
         began = perf_counter()
         self._govern()
@@ -357,7 +380,7 @@ class Router:
         self._tell(fell, ports, now)
 
     def _tell(self, fell: Set[Port], ports: Iterable[Port], now: float) -> None:
-        """Act on the sessions, now that all is decided: one that breaks leads to a new decision."""
+        """Act on the sessions, now that all is decided, and see who does not as it was told."""
         for port in ports:
             port.announce()
         for port in ports:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from math import inf, nan
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -18,10 +21,10 @@ from epnet.router.drivers import TOLD_SECONDS, GuardedConverter, checkConverter,
 from epnet.router.portmaker import PortMaker, PortRefused
 from epnet.router.ports import Port
 from epnet.router.reasons import Reason
-from epnet.router.router import Router
+from epnet.router.router import MOST_ROUNDS, Router
 from epnet.router.settings import PortSettings
 from epnet.testing import ConverterContract
-from epnet.wire import SessionParameters
+from epnet.wire import Isolation, IsolationState, SessionParameters, SupplyParameters
 from tests.fakes import FakeLink, peerNamed
 from tests.router.histories import Device, Wire, World
 from tests.router.test_rules import RulesTestCase
@@ -265,6 +268,95 @@ class FailureTests(RulesTestCase):
         self.assertEqual(self.got("car"), 0)
         [failure] = self.flushLoggedErrors(TypeError)
         self.assertIn("not a PortReading", failure.getErrorMessage())
+
+    def test_aReadingThatIsNoPower(self) -> None:
+        nothing: Any = None
+        for reading in (
+            PortReading(nothing, 0.0, 2000.0),
+            PortReading(400.0, 0.0, nan),
+            PortReading(400.0, 0.0, inf),
+            PortReading(400.0, -2000.0, 0.0),
+            PortReading(400.0, 0.0, 1e13),
+            PortReading(nan, 0.0, 2000.0),
+            PortReading(400.0, 0.0, Decimal(2000)),  # type: ignore[arg-type]
+        ):
+            meter: Any = self.mending("car")
+            meter.reading = lambda reading=reading: reading
+            self.world.run(0.2)
+            self.assertEqual((self.got("car"), self.got("home")), (0, 2000))
+            self.assertFalse(self.world.wires["car"].isClosed)
+            self.assertGreater(len(self.flushLoggedErrors(ValueError)), 0)
+            del meter.reading
+            self.world.run(TOLD_SECONDS + 10.0)
+            self.assertEqual(self.got("car"), 2000)
+
+    def test_aContactorThatObeysTheSecondTimeOnly(self) -> None:
+        self.mending("car").failing.add("open")
+        link = self.world.devices["car"].link
+        assert link is not None
+        link.hear(SupplyParameters(isolation=Isolation(IsolationState.FAULT)))
+        self.assertTrue(self.world.wires["car"].isClosed)
+        self.mending("car").failing.clear()
+        self.world.run(0.2)
+        self.assertFalse(self.world.wires["car"].isClosed)
+        self.assertEqual(self.told(), 1)
+
+    def test_aContactorThatObeysWhenItsDeviceIsGone(self) -> None:
+        self.mending("car").failing.add("open")
+        self.world.unplug("car")
+        self.world.run(5.0)
+        self.assertTrue(self.world.wires["car"].isClosed)
+        self.mending("car").failing.clear()
+        self.world.run(0.2)
+        self.assertFalse(self.world.wires["car"].isClosed)
+        self.assertEqual(self.told(), 1)
+
+    def test_anErrorThatSaysNothing(self) -> None:
+        class Mute(Exception):
+            def __str__(self) -> str:
+                raise RuntimeError("not even its text")
+
+        for error, text in ((TimeoutError(), "TimeoutError"), (Mute(), "Mute")):
+
+            def fail(*args: object, error: Exception = error) -> None:
+                raise error
+
+            car: Any = self.mending("car")
+            car.setLimits = fail
+            self.world.run(0.2)
+            self.assertEqual((self.got("car"), self.got("home")), (0, 2000))
+            self.assertIn(text, self.export("car").ruling.text)
+            del car.setLimits
+            self.world.run(TOLD_SECONDS + 10.0)
+            self.assertEqual(len(self.flushLoggedErrors(type(error))), 1)
+
+    def test_oneThatPutsItOff(self) -> None:
+        """A coroutine that nobody waits for has done nothing, and a Deferred loses its error."""
+        car: Any = self.mending("car")
+
+        def setLimits(*limits: float) -> Deferred[None]:
+            return Deferred()
+
+        car.setLimits = setLimits
+        self.world.run(0.2)
+        self.assertEqual((self.got("car"), self.got("home")), (0, 2000))
+        [failure] = self.flushLoggedErrors(TypeError)
+        self.assertIn("setLimits() puts it off", failure.getErrorMessage())
+
+    def test_manyThatFailOneAfterTheOther(self) -> None:
+        """Each stands in for the one before it, and fails as well: that is no endless descent."""
+        for number in range(20):
+            self.plug(Device(f"reserve {number:02}", offer_w=4000, price=0.2))
+        self.world.run(3.0)
+        for name in self.world.wires:
+            self.mending(name).failing.add("setLimits")
+        before = self.router.decisions
+        self.router.allocate()
+        self.assertLessEqual(self.router.decisions - before, MOST_ROUNDS)
+        self.world.run(1.0)
+        self.assertEqual(self.got("home") + self.got("car"), 0)
+        self.assertFalse(any(port.busy for port in self.router.ports.values()))
+        self.assertGreater(self.told(), 8)
 
     def test_withoutAMeterNothingFails(self) -> None:
         self.patch(self.mending("car"), "reading", lambda: None)

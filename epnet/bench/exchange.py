@@ -14,6 +14,8 @@ from epnet.wire import DemandParameters, Frame, FrameReader, SupplyParameters, d
 HERTZ: Final = 20.0
 CHANGE_SECONDS: Final = 1.0
 LOW_W, HIGH_W = 1000.0, 3000.0
+NEAR_W: Final = 1.0
+"""A grant as near as that to what was asked for is all of it."""
 
 
 class Consumer:
@@ -35,7 +37,8 @@ class Consumer:
 
     def say(self, now: float) -> None:
         """Ask for what it wants; something else when that has been granted long enough."""
-        if now >= self._changeAt and self._waitingSince is None and self._granted == self._asked:
+        served = abs(self._granted - self._asked) < NEAR_W
+        if now >= self._changeAt and self._waitingSince is None and served:
             self._asked = LOW_W if self._asked == HIGH_W else HIGH_W
             self._changeAt = now + CHANGE_SECONDS
             self._waitingSince = now

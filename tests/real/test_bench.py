@@ -105,7 +105,7 @@ class BenchmarkTests(SynchronousTestCase):
         self.assertMeasured(list(strangers.run(1, 2)), 1)
 
     def test_router(self) -> None:
-        self.assertMeasured(list(router.run(1, 20)), 6)
+        self.assertMeasured(list(router.run(1, 20)), 7)
 
     def test_observers(self) -> None:
         self.patch(observers, "VIEWERS", 3)

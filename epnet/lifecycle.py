@@ -117,9 +117,12 @@ _FAREWELL: Final = SoftDisconnect()
 
 @attrs.define
 class Conversation:
-    """What the life cycle works on: the effects so far and what they are made of."""
+    """What the life cycle works on: the effects so far and what they are made of.
 
-    parameters: SessionParameters
+    greeting: what is still to be said of ourselves; None afterwards, since thousands hold it.
+    """
+
+    greeting: SessionParameters | None
     phase: Phase = Phase.CONNECTING
     transferring: bool = False
     effects: list[Effect] = attrs.field(factory=list)
@@ -178,7 +181,9 @@ _closed = _machine.state(Phase.CLOSED.value)
 @_connecting.upon(Lifecycle.secured).to(_greeting)
 def _greet(_: Lifecycle, it: Conversation) -> None:
     it.phase = Phase.GREETING
-    it.write(it.parameters)
+    assert it.greeting is not None
+    it.write(it.greeting)
+    it.greeting = None
 
 
 @_greeting.upon(Lifecycle.accepted).to(_open)

@@ -10,8 +10,9 @@ waiting room pushes out himself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv6Address, ip_address
+from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
 import attrs
@@ -169,6 +170,7 @@ MOST_AHEAD: Final = MOST_PER_SECOND * SECONDS_TOO_FAST
 TYPES_APART: Final = 16
 """How many types are counted apart within a count; all others count as one."""
 OTHER_TYPES: Final = -1
+_NOBODY: Final[Mapping[int, int]] = MappingProxyType({})
 
 
 class MessageRate:
@@ -187,7 +189,7 @@ class MessageRate:
         self._since = now
         self.countedUntil = now + 1.0
         self._counts: dict[int, int] = {}
-        self._fastFor: dict[int, int] = {}
+        self._fastFor = _NOBODY
 
     def count(self, typeId: int, now: float) -> bool:
         """A message of that type arrived; says whether it is too many at once."""
@@ -207,7 +209,7 @@ class MessageRate:
             for typeId, count in self._counts.items()
             # One more may fall into any second of a peer that sends exactly as often as it may.
             if count > MOST_PER_SECOND * elapsed + 1
-        }
+        } or _NOBODY
         self._since = now
         self.countedUntil = now + 1.0
         self._counts.clear()

@@ -212,7 +212,8 @@ class EPProtocol(Protocol):
         settings, peer = self.factory.sessionSettings, self.peer
         if peer.authenticated:
             loss = self.factory.connections.patience.get(peer.identity, settings.loss)
-            settings = attrs.evolve(settings, loss=loss)
+            if loss != settings.loss:
+                settings = attrs.evolve(settings, loss=loss)
         self.session.setSettings(settings)
         self.factory.connections.wake(self)
         if settings.loss > CONSENT_LIFETIME:

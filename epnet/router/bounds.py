@@ -8,6 +8,7 @@ voltage, the direction, the policies.  Each has a name, so that the router can s
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import inf
 from typing import Final, NamedTuple
 
@@ -70,10 +71,14 @@ class StandingBounds:
     bears: DemandParameters
 
 
+@lru_cache(maxsize=256)
 def standingBounds(
     settings: PortSettings, device: DevicePolicy, remote: RemotePolicy | None = None
 ) -> StandingBounds:
-    """What the installer and the policies say of a port; `remote`: for another network's router."""
+    """What the installer and the policies say of a port; `remote`: for another network's router.
+
+    Most ports are alike, and share them.
+    """
     both = [watts(settings.max_power, Reason.PORT, power(settings.max_power))]
     if device.derating < 1.0:
         derated = settings.max_power * device.derating

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from zope.interface import implementer
 
@@ -13,6 +13,9 @@ from epnet.interfaces import IPort, PortReading
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
+
+
+_NOTHING: Final = PortReading(0.0, 0.0, 0.0)
 
 
 def _anything() -> tuple[float, float]:
@@ -43,7 +46,7 @@ class SimulatedConverter:
         self.beyond = _anything
         self._stage = PowerStage(clock, rating_w)
         self._read = (0.0, 0.0, 0.0)
-        self._reading = PortReading(*self._read)
+        self._reading = _NOTHING
 
     def setLimits(self, import_w: float, export_w: float, expires: float) -> None:
         """Follow new set-points, W, until `expires`; without effect while the contactor is open."""

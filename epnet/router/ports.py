@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import inf
 from operator import is_
+from types import MappingProxyType
 from typing import Final
 
 from epnet.consent import CONSENT_LIFETIME, Transfer, blocksPower
@@ -43,6 +44,9 @@ from epnet.wire.values import Mix, Price
 
 STORAGE_SECONDS: Final = 3.0
 """How long a state of charge is taken for true without a newer one (wire-profile S6)."""
+
+
+_IDLE: Final = MappingProxyType(dict.fromkeys(Direction, TransferState.IDLE))
 
 
 class Port(BasePort):
@@ -102,7 +106,7 @@ class Port(BasePort):
         self.prices: tuple[Price, ...] | None = None
         self.carbon: float | None = None
         self.rank = ""
-        self.states = dict.fromkeys(Direction, TransferState.IDLE)
+        self.states = _IDLE
         self.history = History()
         self.forecast = Forecast()
         self.policy = bounds.NO_POLICY
@@ -245,7 +249,7 @@ class Port(BasePort):
             and max(said.watts for said in self._said) <= 0.0
             and self._stopped(now) is None
             and self.settings.side != "C"
-            and set(self.states.values()) == {TransferState.IDLE}
+            and self.states == _IDLE
         ):
             self._doze.begin(now)
 
@@ -441,7 +445,9 @@ class Port(BasePort):
     def _follow(self, direction: Direction, facts: Facts) -> None:
         if facts != self._facts.get(direction):
             self._facts[direction] = facts
-            self.states[direction] = following(self.states[direction], facts)
+            state = following(self.states[direction], facts)
+            if state is not self.states[direction]:
+                self.states = MappingProxyType({**self.states, direction: state})
 
     # What it says to its device
 

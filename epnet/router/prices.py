@@ -53,7 +53,7 @@ class Forecast:
 
     def __init__(self) -> None:
         self._prices: Sequence[Price] | None = None
-        self._times: list[datetime] = []
+        self._times: Sequence[datetime] = ()
         self._until: tuple[datetime, datetime] | None = None
         self.price: Price | None = None
 

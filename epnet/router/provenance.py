@@ -25,6 +25,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -113,10 +114,19 @@ def blendFrom(mix: Mix | None) -> Blend | None:
     total = float(sum(mix.values()))
     if not 0.0 < total <= MOST:
         return None
+    parts = (
+        (key if isinstance(key, Source) else Source.UNKNOWN, amount / total)
+        for key, amount in mix.items()
+    )
+    return _blendOfParts(tuple(parts))
+
+
+@lru_cache(maxsize=256)
+def _blendOfParts(parts: tuple[tuple[Source, float], ...]) -> Blend:
+    """The blend of these parts, which add up to 1; many devices say the same again and again."""
     sources: dict[Source, float] = {}
-    for key, amount in mix.items():
-        source = key if isinstance(key, Source) else Source.UNKNOWN
-        sources[source] = sources.get(source, 0.0) + amount / total
+    for source, part in parts:
+        sources[source] = sources.get(source, 0.0) + part
     carbon = sum(part * source.carbon for source, part in sources.items())
     return Blend(MappingProxyType(sources), carbon)
 

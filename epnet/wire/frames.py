@@ -93,9 +93,23 @@ class _Opening:
     contentAt, end: where the content of the payload starts and ends, once `read` is through.
     """
 
+    __slots__ = (
+        "_at",
+        "_maxPayload",
+        "_skimmer",
+        "_step",
+        "contentAt",
+        "deviations",
+        "end",
+        "hasPayload",
+        "headers",
+        "resume",
+        "typeId",
+    )
+
     def __init__(self, maxPayload: int) -> None:
         self.resume = 1
-        self.deviations: list[tuple[Code, int, str]] = []
+        self.deviations: tuple[tuple[Code, int, str], ...] = ()
         self.headers: Headers | None = None
         self.typeId = 0
         self.hasPayload = False
@@ -122,7 +136,7 @@ class _Opening:
         return head
 
     def _deviates(self, code: Code, text: str) -> None:
-        self.deviations.append((code, self._at, text))
+        self.deviations += ((code, self._at, text),)
 
     def _readStart(self, buffer: bytearray) -> None:
         if buffer[0] == _SHORT_START:

@@ -210,7 +210,7 @@ class Tank:
         """
         found = max(0.0, joules - self.joules)
         self.put(found, UNKNOWN)
-        self.joules -= joules
+        self.joules = max(0.0, self.joules - joules)  # what was found may be an ulp too little
         return found
 
     def hold(self, joules: float, found: Blend, slack: float) -> float:

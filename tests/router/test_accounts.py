@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import fsum
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -443,6 +443,13 @@ class ConservationTests(SynchronousTestCase):
 
     @settings(max_examples=200, deadline=None)
     @given(st.lists(events, min_size=1, max_size=12))
+    @example(
+        [
+            ("leave", "car"),
+            ("flow", {"car": (9609.9375, 0.0)}),
+            ("charge", "car", StorageParameters(soc=29, capacity=1.3578839516290466)),
+        ]
+    )
     def test_nothingAppearsAndNothingGetsLost(self, history: list[tuple[object, ...]]) -> None:
         plant = Plant()
         for identity, (type, port, messages) in ROLES.items():

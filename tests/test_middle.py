@@ -133,6 +133,20 @@ class UpstreamTests(MiddleTestCase):
         supply = self.router.ask()[SupplyParameters]
         self.assertEqual(limitOf(supply), 3500)
 
+    def test_whatOneBehindReportsIsAtMostWhatItsPortCarries(self) -> None:
+        self.own.offers = offer(1000)
+        for identity in ("sun", "wind"):
+            link = self.connect(identity, "solar")
+            self.patch(self.converters[identity], "reading", lambda: None)
+            link.hear(offer(2500).replace(current=1e308))
+        self.router.ask()
+        self.router.hear(DemandParameters(voltage=230, power_limit=3000))
+        supply = self.router.ask()[SupplyParameters]
+        assert isinstance(supply, SupplyParameters)
+        self.assertEqual(limitOf(supply), 5000)
+        most_w = DEFAULT_PORTS["solar"].max_power
+        self.assertLessEqual(supply.current or 0.0, 2 * most_w / 207)
+
     def test_whatItOffersIsMixedOfWhatAllOffer(self) -> None:
         self.own.offers = offer(1000).replace(power_mix={Source.WIND: 100})
         self.assertEqual(self.offered().power_mix, {Source.WIND: 100})
@@ -157,6 +171,8 @@ class UpstreamTests(MiddleTestCase):
         sun.hear(offer(3000).replace(energy_prices=[price(1, 0.04), price(3, 0.08)]))
         self.assertEqual(self.offered().energy_prices, (price(1, 0.13), price(3, 0.16)))
         sun.hear(offer(3000).replace(energy_prices=[price(1, 0.04, "SEK")]))
+        self.assertIsNone(self.offered().energy_prices)
+        sun.hear(offer(3000).replace(energy_prices=[price(1, 1e308)]))
         self.assertIsNone(self.offered().energy_prices)
 
     def test_aForecastThatNoMessageHoldsIsNotTold(self) -> None:

@@ -187,7 +187,8 @@ class BasePort:
         if self.import_w > 0.0:
             supply = self.said(SupplyParameters)
             if supply is not None:
-                import_w = max(0.0, (supply.voltage or 0.0) * (supply.current or 0.0))
+                said_w = (supply.voltage or 0.0) * (supply.current or 0.0)
+                import_w = max(0.0, min(said_w, self.settings.max_power))
         return import_w, self.export_w, True
 
     # What it says to its device

@@ -19,7 +19,7 @@ from epnet.router.policy import DevicePolicy, RemotePolicy
 from epnet.router.reasons import Reason
 from epnet.router.settings import PortSettings
 from epnet.router.terms import MOST
-from epnet.wire import DemandParameters, SupplyParameters
+from epnet.wire import DemandParameters, StorageParameters, SupplyParameters
 
 SOC_HYSTERESIS: Final = 2.0
 """Percent by which a state of charge has to come back from a bound before power flows again."""
@@ -228,3 +228,10 @@ def chargeBounds(
         elif state.full:
             exports = Bound(0.0, Reason.CHARGE, policy.max_soc)
     return imports, exports
+
+
+def isReal(storage: StorageParameters) -> bool:
+    """Whether all its numbers are ones that can be reckoned with."""
+    mix = storage.energy_mix or {}
+    numbers = (storage.capacity, storage.soc, storage.soc_target, storage.soc_target_time)
+    return all(number is None or abs(number) <= MOST for number in (*numbers, *mix.values()))

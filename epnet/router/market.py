@@ -109,6 +109,8 @@ class Market:
             storage = port.storage
             if storage is None or storage.soc is None or not storage.capacity:
                 continue
+            if storage.capacity < 0.0:
+                continue
             # Who only charges, as most vehicles do, holds nothing for the network.
             if port.link is not None and port.link.latest(SupplyParameters) is not None:
                 stored.append(storage.soc * storage.capacity)

@@ -220,8 +220,9 @@ class Port(BasePort):
         return False
 
     def stored(self, now: float) -> StorageParameters | None:
-        """What its device has lately said that it stores."""
-        return self.said(StorageParameters) if now - self._storedAt <= STORAGE_SECONDS else None
+        """What its device has lately said that it stores; None where that cannot be."""
+        storage = self.said(StorageParameters) if now - self._storedAt <= STORAGE_SECONDS else None
+        return storage if storage is not None and bounds.isReal(storage) else None
 
     # What it may carry
 

@@ -176,9 +176,14 @@ def wholePercents(parts: Mapping[Source, float]) -> dict[Source, int]:
 
 
 def priceAt(prices: tuple[Price, ...] | None, time: datetime) -> Price | None:
-    """The price of a forecast that holds at a time: the newest that has begun (wire-profile V9)."""
+    """The price of a forecast that holds at a time: the newest that has begun (wire-profile V9).
+
+    None before the first, and where it is beyond all that is real: one such would make the prices
+    of all others infinite.
+    """
     begun = bisect_right(prices, time, key=lambda price: price.timestamp) if prices else 0
-    return prices[begun - 1] if prices and begun else None
+    price = prices[begun - 1] if prices and begun else None
+    return price if price is not None and abs(price.amount) <= MOST else None
 
 
 @attrs.define(eq=False)

@@ -188,6 +188,11 @@ class PriceTests(AccountsTestCase):
         [price] = supply.energy_prices
         return price.amount, price.currency
 
+    def test_aPriceBeyondAllThatIsRealIsNone(self) -> None:
+        self.plant.add("grid", "grid", costing(1e308))
+        self.plant.add("other", "router", costing(-1e308))
+        self.assertIsNone(self.priceOf(self.trade(1000, 1900)))
+
     def test_thePriceOfAllThatWasGivenIsBorneByWhatWasReceived(self) -> None:
         self.plant.add("grid", "grid", costing(0.30))
         self.plant.add("other", "router", costing(0.10))

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from math import inf
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.config.reader import ConfigurationError, parseConfiguration
+from epnet.router.bounds import isReal
 from epnet.router.decisions import Direction
+from epnet.router.folding import foldedStorage
 from epnet.router.policy import DevicePolicy, NetworkPolicy, Policies
 from epnet.router.reasons import Reason
 from epnet.router.terms import Group
-from epnet.wire import Bounds, DemandParameters, SupplyParameters, encode
+from epnet.wire import (
+    Bounds,
+    DemandParameters,
+    Price,
+    Source,
+    StorageParameters,
+    SupplyParameters,
+    encode,
+)
 from tests.config.test_reader import FILE
-from tests.observe.house import House, hear
+from tests.observe.house import NOON, House, hear
 from tests.router.histories import Device
 from tests.router.test_rules import RulesTestCase
 
@@ -76,6 +88,77 @@ class MessageTests(SynchronousTestCase):
         self.assertIn(low, good)
         swapped = good.replace(low, b"min").replace(high, low).replace(b"min", high)
         self.assertRefused(self.sun, swapped, "bounds.order")
+
+
+EXTREMES = (0, -1, 1, 50, -1e9, 1e12, 1e308, -1e308, 5e-324, 2**63 - 1)
+"""Numbers that a message may hold, whether or not they make sense."""
+
+numbers = st.sampled_from([None, *EXTREMES])
+storages = st.builds(
+    StorageParameters,
+    soc=numbers,
+    soc_target=numbers,
+    soc_target_time=numbers,
+    capacity=numbers,
+    energy_mix=st.dictionaries(st.sampled_from(Source), st.sampled_from(EXTREMES)),
+)
+offers = st.builds(
+    SupplyParameters,
+    voltage_limit=st.sampled_from([None, Bounds(300, 800), Bounds(-1e308, 1e308)]),
+    power_limit=numbers,
+    current_limit=st.sampled_from([None, Bounds(0, 10), Bounds(-1e308, 1e308)]),
+    voltage=st.sampled_from([None, 400, *EXTREMES]),
+    current=numbers,
+    energy_prices=st.builds(lambda amount: [Price(NOON, amount, "EUR")], st.sampled_from(EXTREMES)),
+)
+wishes = st.builds(
+    DemandParameters,
+    voltage=st.sampled_from([None, 400, *EXTREMES]),
+    voltage_limit=numbers,
+    power_limit=numbers,
+    current_limit=numbers,
+    current=numbers,
+)
+
+
+class NumberTests(SynchronousTestCase):
+    """Numbers beyond all that is real come from one device, and harm no other."""
+
+    @settings(max_examples=40, deadline=None)
+    @given(
+        st.lists(st.tuples(storages, offers, wishes), min_size=2, max_size=2),
+        st.sampled_from(["battery", "vehicle", "grid", "solar", "router"]),
+        st.booleans(),
+    )
+    def test_nobodyElseIsLost(
+        self,
+        said: list[tuple[StorageParameters, SupplyParameters, DemandParameters]],
+        type: str,
+        metered: bool,
+    ) -> None:
+        house = House()
+        house.router.setPolicies(Policies(NetworkPolicy(min_soc=20.0)))
+        links = [house.plugIn("one", type), house.plugIn("two", type), house.plugIn("sun", "solar")]
+        hear(links[2], MessageTests.SUN.replace(energy_prices=[Price(NOON, 0.1, "EUR")]))
+        links.append(house.plugIn("car", "vehicle"))
+        hear(links[3], MessageTests.WISH)
+        if not metered:
+            for converter in house.converters.values():
+                converter.metered = None
+        for link, messages in zip(links, said, strict=False):
+            hear(link, *messages)
+        house.settle(1.5)
+        self.assertEqual(self.flushLoggedErrors(), [])
+        self.assertEqual(len(house.router.ports), 4)
+        for port in house.router.ports.values():
+            self.assertIsNotNone(port.link, port.identity)
+        house.look()
+
+    @given(st.lists(storages))
+    def test_ofStorageToTheRouterAbove(self, said: list[StorageParameters]) -> None:
+        folded = foldedStorage([each for each in said if isReal(each)])
+        if folded is not None:
+            encode(folded)
 
 
 class LimitTests(RulesTestCase):

@@ -34,6 +34,10 @@ from epnet.router.terms import NOTHING, Allocation, Setpoint, Sink, Source
 NEAR: Final = 1e-3
 """Watts that rounding may cost."""
 
+ROUNDING: Final = 1e-12
+"""The part of what a source has confirmed that it may be short of what was to be asked of it: a
+minimum that is all that is wanted would never fit."""
+
 
 @attrs.define(eq=False)
 class Place:
@@ -188,7 +192,9 @@ def _raise(
 ) -> None:
     """Let the sinks rise towards their goals as far as confirmed supply goes."""
     sources = [place.source for place in giving]
-    confirmed = {p.source.identity: min(p.source.max_w, p.confirmed_w) for p in giving}
+    confirmed = {
+        p.source.identity: min(p.source.max_w, p.confirmed_w * (1.0 + ROUNDING)) for p in giving
+    }
     supply = MeritOrder(sources, groups.limits("import"), confirmed).everything
     have = fsum(_withdrawn((r.place.sink, r.base) for r in rises))
     drawn = fsum(_withdrawn((r.place.sink, max(r.base, r.place.draws_w)) for r in rises))

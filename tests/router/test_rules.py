@@ -366,6 +366,13 @@ class TimeTests(RulesTestCase):
         self.assertApproximates(self.world.clock.seconds() - since, 1.5, 0.5)
         self.assertEqual(self.gave("store"), 0)
 
+    def test_aMinimumThatIsAllThatIsWanted(self) -> None:
+        """What a source with losses is asked for may come to a hair less at the bus."""
+        self.plug(Device("store", offer_w=5000, wish_w=0), loss=Loss(0.1, 1e-6))
+        self.plug(Device("car", wish_w=1380), min_w=1380)
+        self.world.run(3.0)
+        self.assertEqual(self.got("car"), 1380)
+
     def test_twoWhoseMinimumsDoNotFitTogetherTakeTurns(self) -> None:
         self.plug(Device("sun", offer_w=2000))
         for name, weight in (("a", 2.0), ("b", 1.0)):

@@ -263,10 +263,13 @@ class Session:
     def _putOff(self, now: float) -> None:
         settings = self.settings
         period = settings.publishInTransfer if self.transferring else settings.publish
-        # On the grid of the period where we are on time; no burst after a stall.
-        # Never later than a period from now, however often somebody publishes in between.
-        at, earliest, latest = self._publishAt + period, now + period / 2, now + period + SLACK
-        self._publishAt = at if earliest <= at <= latest else min(max(at, earliest), latest)
+        # At the last time of our own grid that is no more than a period from now, however often
+        # somebody publishes in between.  So after a stall, which makes all sessions due at once,
+        # they do not go on all at once: each is back on its grid.
+        at, latest = self._publishAt + period, now + period + SLACK
+        if not now + period / 2 <= at <= latest:
+            at = self._publishAt + (latest - self._publishAt) // period * period
+        self._publishAt = at
 
     def setTransferring(self, ongoing: bool, now: float) -> list[Effect]:
         """Whether a transfer is ongoing: sets the pace and the patience."""

@@ -430,6 +430,23 @@ class SendingTests(SessionTestCase):
         self.hear(Ping())
         self.assertLessEqual(len(self.publishing(1.0, [SUPPLY])), 11)
 
+    def test_afterAStallItIsBackOnItsOwnGrid(self) -> None:
+        """Or else all sessions, due at once then, would publish all at once for ever."""
+        self.open()
+        self.publishing(1.0, [SUPPLY])
+        for late in (0.01, 0.03, 0.04, 0.06, 0.08, 0.98, 2.03):
+            before = self.due()
+            self.now = before + late
+            self.hear(Ping())
+            self.session.publish([SUPPLY], self.now)
+            periods = (self.due() - before) / 0.1
+            self.assertAlmostEqual(periods, round(periods), places=3)
+            self.assertTrue(self.now < self.due() < self.now + 0.101)
+
+    def due(self) -> float:
+        """When it is time for the node's messages, to the millisecond."""
+        return next(at for n in range(200) if self.session.publishDue(at := self.now + n / 1000))
+
     def test_nothingBeforeTheGreeting(self) -> None:
         self.session.secured(self.now)
         self.assertEqual(messagesIn(self.session.publish([SUPPLY], self.now)), [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -19,6 +20,24 @@ from epnet.router.settings import DEFAULT_PORTS, PortSettings
 
 class PortRefused(PeerError):
     """A device has no port here: it is not listed, and unlisted devices are refused."""
+
+
+class IPortMaker(Protocol):
+    """Makes the port for a device that has none yet."""
+
+    def __call__(self, peer: Peer, /) -> Port:
+        """The port.  Raises `PortRefused` if the device is to have none."""
+
+
+@runtime_checkable
+class IDescribable(IPortMaker, Protocol):
+    """A maker of ports that takes what installers say, as `PortMaker` does."""
+
+    def describe(self, described: Mapping[str, PortSettings], default: PortSettings | None) -> None:
+        """Replace what installers say."""
+
+    def settingsOf(self, peer: Peer) -> PortSettings:
+        """What is said of the port of a device.  Raises `PortRefused` if it has none."""
 
 
 def portFor(identity: str, settings: PortSettings, converter: IPort) -> Port:

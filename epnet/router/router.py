@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from math import inf, isfinite
 from time import perf_counter
-from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -33,7 +33,7 @@ from epnet.router.market import Market
 from epnet.router.neighbours import IUpstreams, Neighbours
 from epnet.router.planning import Place, Plan, idleStep, plan
 from epnet.router.policy import Policies
-from epnet.router.portmaker import PortRefused, misfit
+from epnet.router.portmaker import IDescribable, IPortMaker, PortRefused, misfit
 from epnet.router.ports import Port
 from epnet.router.records import decided, summed
 from epnet.router.settings import PortSettings
@@ -55,24 +55,6 @@ HURRY_FACTOR: Final = 5.0
 
 MOST_ROUNDS: Final = 8
 """How often in one call a decision may lead to another one; the next pulse goes on from there."""
-
-
-class PortMaker(Protocol):
-    """Makes the port for a device that has none yet."""
-
-    def __call__(self, peer: Peer, /) -> Port:
-        """The port.  Raises `PortRefused` if the device is to have none."""
-
-
-@runtime_checkable
-class Describable(PortMaker, Protocol):
-    """A maker of ports that takes what installers say, as `epnet.router.portmaker` has one."""
-
-    def describe(self, described: Mapping[str, PortSettings], default: PortSettings | None) -> None:
-        """Replace what installers say."""
-
-    def settingsOf(self, peer: Peer) -> PortSettings:
-        """What is said of the port of a device.  Raises `PortRefused` if it has none."""
 
 
 @implementer(INode)
@@ -97,7 +79,7 @@ class Router:
     def __init__(
         self,
         parameters: SessionParameters,
-        makePort: PortMaker,
+        makePort: IPortMaker,
         clock: IReactorTime,
         timeOfDay: Callable[[], datetime] = lambda: datetime.now(UTC),
         accounts: Accounts | None = None,
@@ -190,7 +172,7 @@ class Router:
         that takes no descriptions.
         """
         maker = self._makePort
-        if not isinstance(maker, Describable):
+        if not isinstance(maker, IDescribable):
             raise UsageError("the ports of this router are not made from descriptions")
         maker.describe(described, default)
         for port in list(self.ports.values()):
@@ -439,7 +421,7 @@ class Router:
         port = self.ports.get(peer.identity)
         if port is None or port.refused:
             return self._makePort(peer)
-        if isinstance(self._makePort, Describable):
+        if isinstance(self._makePort, IDescribable):
             # Whoever comes now may be somebody who only says the name of who was here before.
             settings = self._makePort.settingsOf(peer)
             if misfit(port, settings) is not None:

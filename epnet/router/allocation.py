@@ -40,6 +40,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from math import fsum, inf, nextafter
 from operator import attrgetter
+from typing import Final
 
 import attrs
 
@@ -81,6 +82,10 @@ def allocate(
     groups = groups if isinstance(groups, Groups) else Groups(groups)
     checkRange("the router", "standing_w", standing_w, 0.0, MOST)
     return solve(sources, sinks, groups, Terms(standing_w, reserve, before_w))[0]
+
+
+TOLD: Final = 0.5
+"""Watts; a class that lacks less is not short: nobody is told that it lacks 0 W."""
 
 
 @attrs.frozen
@@ -332,11 +337,15 @@ def _later(want: _Want) -> tuple[float, float, float]:
 def _explained(wants: Sequence[_Want]) -> Setpoints:
     """The sinks' set-points, by identity; those short of supply name the highest class that is."""
     lacking = [want for want in wants if want.reason is Reason.SUPPLY]
-    if lacking:
-        short = max(want.priority for want in lacking)
-        lack = fsum([w.sink.max_w - w.power for w in lacking if w.priority == short])
-        for want in lacking:
-            want.limit, want.by = lack, str(short)
+    lacks: dict[int, float] = {}
+    for want in lacking:
+        lacks[want.priority] = lacks.get(want.priority, 0.0) + want.sink.max_w - want.power
+    short = max((each for each, lack in lacks.items() if lack >= TOLD), default=0)
+    for want in lacking:
+        if lacks[want.priority] < TOLD:
+            want.reason, want.limit = Reason.REQUEST, want.sink.max_w
+        else:
+            want.limit, want.by = lacks[short], str(short)
     # A firm part comes before the whole, which then takes its place.
     return Setpoints(
         (

@@ -144,6 +144,12 @@ class SinkTests(SynchronousTestCase):
         self.assertEqual(got(allocation), {"a": 0, "b": 1600})
         self.assertEqual(allocation.sinks["a"].text, "short of supply: class 2 lacks 1400 W")
 
+    def test_nobodyIsToldOfAClassThatLacksNothingToSpeakOf(self) -> None:
+        sinks = [Sink("a", 3000), Sink("b", 1600.3, priority=2)]
+        allocation = allocate([Source("s", 1600)], sinks)
+        self.assertEqual(allocation.sinks["a"].text, "short of supply: class 1 lacks 3000 W")
+        self.assertEqual(allocation.sinks["b"].reason, Reason.REQUEST)
+
     def test_aLowBidTakesOnlyTheSurplus(self) -> None:
         sources = [Source("solar", 5000, 0), Source("grid", 9000, 3)]
         sinks = [Sink("car", 9000, bid=0), Sink("home", 2000)]

@@ -245,7 +245,14 @@ class Router:
     def publications(self, link: ILink) -> Iterable[Message]:
         """The grant and the request for the device on this link."""
         port = self._byLink.get(link)
-        return port.messages(self._clock.seconds()) if port is not None else ()
+        if port is None:
+            return ()
+        messages = port.messages(self._clock.seconds())
+        if port.failed:
+            # Its meter has been read for them, and failed.
+            self.allocate()
+            messages = port.messages(self._clock.seconds())
+        return messages
 
     def advance(self, now: float) -> None:
         """Plan when the tick is due, or when consent for power in use is over; read the meters."""
@@ -254,6 +261,8 @@ class Router:
         if now + SLACK - self._metered >= TICK_SECONDS or now < self._metered:
             self._metered = now
             self.accounts.advance(now, self.ports.values())
+            if any(port.failed for port in self.ports.values()):
+                self.allocate()
 
     def _plan(self, now: float) -> None:
         # A clock that jumped back is a reason to plan, too.

@@ -127,8 +127,10 @@ class World:
     sent: by device, what it was granted and asked for in each message, with times.
     """
 
+    makeClock: Callable[[], Clock] = Clock
+
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.clock = self.makeClock()
         self.clock.advance(1000.0)
         self.settings: dict[str, PortSettings] = {}
         self.wires: dict[str, Wire] = {}

@@ -119,7 +119,7 @@ class LongHistoryTests(SynchronousTestCase):
     """The router watches itself, and the world checks that it has found nothing."""
 
     @LONG
-    @given(houses(), st.lists(happenings, min_size=4, max_size=10))
+    @given(houses(World), st.lists(happenings, min_size=4, max_size=10))
     def test_7_9_10_fiveQuietMinutesAfterAnyHistory(
         self, world: World, events: list[Happening]
     ) -> None:

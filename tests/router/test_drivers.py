@@ -269,6 +269,24 @@ class FailureTests(RulesTestCase):
         [failure] = self.flushLoggedErrors(TypeError)
         self.assertIn("not a PortReading", failure.getErrorMessage())
 
+    def test_aMeterThatFailsWhenAMessageIsMade(self) -> None:
+        link = self.world.devices["car"].link
+        assert link is not None
+        self.mending("car").failing.add("reading")
+        link.publishNow()
+        self.assertEqual((self.got("car"), self.gave("sun"), self.gave("grid")), (0, 2000, 0))
+        self.assertIn(0, [each.power_limit for each in link.sent[-1]])  # type: ignore[attr-defined]
+        self.assertEqual(self.told(), 1)
+
+    def test_aMeterThatFailsWhenNobodyPlans(self) -> None:
+        self.world.clock.advance(0.05)
+        self.router.allocate()
+        self.world.clock.advance(0.05)
+        self.mending("sun").failing.add("reading")
+        self.router.advance(self.world.clock.seconds())
+        self.assertEqual((self.gave("sun"), self.gave("grid")), (0, 4000))
+        self.assertEqual(self.told(), 1)
+
     def test_aReadingThatIsNoPower(self) -> None:
         nothing: Any = None
         for reading in (

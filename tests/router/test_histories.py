@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
+from typing import TypeVar
 
 import attrs
 from hypothesis import given, settings
@@ -14,6 +16,8 @@ from epnet.router.policy import DevicePolicy, NetworkPolicy, Policies
 from epnet.router.settings import PortSettings
 from epnet.router.terms import Group
 from tests.router.histories import WINDOW, Device, World
+
+W = TypeVar("W", bound=World)
 
 HISTORIES = settings(max_examples=60, deadline=None)
 
@@ -152,9 +156,9 @@ def _happenTo(world: World, device: Device, event: Happening) -> None:
 
 
 @st.composite
-def houses(draw: st.DrawFn) -> World:
+def houses(draw: st.DrawFn, makeWorld: Callable[[], W]) -> W:
     """A router with a source, two sinks and a storage that have been there for a while."""
-    world = World()
+    world = makeWorld()
     for name, role in zip(NAMES, ("source", "sink", "sink", "both"), strict=False):
         event = draw(happenings)
         happen(world, attrs.evolve(event, what="plug", whom=name, role=role))
@@ -164,7 +168,7 @@ def houses(draw: st.DrawFn) -> World:
 
 class HistoryTests(SynchronousTestCase):
     @HISTORIES
-    @given(houses(), st.lists(happenings, min_size=4, max_size=25))
+    @given(houses(World), st.lists(happenings, min_size=4, max_size=25))
     def test_1_2_8_whateverHappens(self, world: World, events: list[Happening]) -> None:
         for event in events:
             happen(world, event)
@@ -172,7 +176,7 @@ class HistoryTests(SynchronousTestCase):
                 world.step()
 
     @HISTORIES
-    @given(houses(), st.lists(happenings, min_size=4, max_size=12))
+    @given(houses(World), st.lists(happenings, min_size=4, max_size=12))
     def test_10_constantInputsSettle(self, world: World, events: list[Happening]) -> None:
         for event in events:
             if event.what != "lie":

@@ -38,7 +38,8 @@ class Restraints:
         """Carry nothing for some seconds, or as long as an earlier rest still demands."""
         if self._rest is not None:
             since, before, _ = self._rest
-            if since <= now and since + before > now + seconds:
+            # As in `restBound`: it may have begun a moment after `now` was read.
+            if abs(now - since) < before and since + before > now + seconds:
                 return
         self._rest = (now, seconds, reason)
 

@@ -30,6 +30,12 @@ class RestTests(SynchronousTestCase):
         self.assertEqual(bound.by, "overdrawn")
         self.assertIsNone(restraints.restBound(60.0))
 
+    def test_norOneThatBeganAMomentAfterTheTimeWasRead(self) -> None:
+        restraints = Restraints()
+        restraints.rest("its converter fails", 60.0, 1.001)
+        restraints.rest("silent", 0.5, 1.0)
+        self.assertIsNotNone(restraints.restBound(59.0))
+
     def test_aLongerOneEndsAShorterOne(self) -> None:
         restraints = Restraints()
         restraints.rest("silent", 0.5, 0.0)

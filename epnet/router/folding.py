@@ -25,7 +25,7 @@ import attrs
 from epnet.router.allocation import Terms, solve
 from epnet.router.fairness import Groups
 from epnet.router.ladder import Rung
-from epnet.router.planning import Place
+from epnet.router.planning import ROUNDING, Place
 from epnet.router.prices import LAST
 from epnet.router.terms import Source
 from epnet.wire import Source as EnergySource
@@ -95,7 +95,7 @@ def _need(network: Network, uplink: Place, most_w: float) -> float:
     before = fsum(place.sink.loss.withdrawn(place.export_w) for place in network.places)
     terms = Terms(network.standing_w, network.reserve, network.standing_w + before)
     allocation, _ = solve(sources, [place.sink for place in others], network.groups, terms)
-    return allocation.sources[name].power_w
+    return min(most_w, allocation.sources[name].power_w * (1.0 + ROUNDING))
 
 
 def _offer(network: Network, trade: Trade, uplink: Place, most_w: float) -> list[Rung]:

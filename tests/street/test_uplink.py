@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from epnet.router.losses import Loss
 from epnet.router.policy import NetworkPolicy, Policies, RemotePolicy
 from epnet.router.routerport import RouterPort
+from epnet.router.settings import DC_VOLTAGE, PortSettings
 from epnet.router.tree import Link
 from tests.street.street import (
+    CABLE_PORT,
     House,
     Street,
     grantsAreCovered,
@@ -51,6 +55,20 @@ class PairTests(StreetTestCase):
         self.assertAlmostEqual(self.low.granted("load"), 3000.0)
         self.assertAlmostEqual(self.low.taken("top"), 2000.0)
         self.assertAlmostEqual(self.way.cable.down_w(), 2000.0)
+
+    def test_aMinimumThatIsAllThatItNeeds(self) -> None:
+        """What the house asks for may come to a hair less behind the losses of its uplink."""
+        for watts in (1380.0, 1381.0, 4140.0, 2070.0):
+            low, top = self.street.house(f"low {watts}"), self.street.house(f"top {watts}")
+            settings = attrs.evolve(CABLE_PORT, loss=Loss(0.1, 1e-6))
+            self.street.connect(low, top, settings=settings)
+            top.gadget("source", offer_w=10_000.0)
+            port = PortSettings(
+                side="D", kind="DC", voltage=DC_VOLTAGE, max_current=1000, min_w=watts
+            )
+            low.gadget("car", port, wish_w=watts)
+            self.run_(4.0)
+            self.assertAlmostEqual(low.granted("car"), watts)
 
     def test_whatItHasLeftGoesUp(self) -> None:
         self.top.gadget("load", wish_w=5000.0)

@@ -46,6 +46,7 @@ STORAGE_SECONDS: Final = 3.0
 """How long a state of charge is taken for true without a newer one (wire-profile S6)."""
 
 
+_ABSENT: Final = bounds.ABSENT, bounds.ABSENT
 _IDLE: Final = MappingProxyType(dict.fromkeys(Direction, TransferState.IDLE))
 
 
@@ -116,7 +117,7 @@ class Port(BasePort):
         self._turns = Turns()
         self._reading: PortReading | None = None
         self._seen: tuple[object, ...] = (None, None, None)
-        self._said = bounds.ABSENT, bounds.ABSENT
+        self._said = _ABSENT
         self._storedAt = -inf
         self._requests = Requests()
         self._draw = Draw()

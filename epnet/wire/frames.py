@@ -277,7 +277,7 @@ class FrameReader:
         self._relative = relative
         self._buffer = bytearray()
         self._offset = 0  # of the buffer in the stream
-        self._opening = _Opening(maxPayload)
+        self._opening: _Opening | None = None  # most of thousands have none just now
         self._gap: tuple[int, Diagnostic] | None = None
 
     @property
@@ -329,7 +329,7 @@ class FrameReader:
         """The next frame; None if what comes next is none.  Raises `_More`."""
         if not self._buffer:
             raise _More
-        opening = self._opening
+        opening = self._opening = self._opening or _Opening(self._maxPayload)
         try:
             opening.read(self._buffer)
         except Fault as fault:
@@ -382,7 +382,7 @@ class FrameReader:
     def _drop(self, count: int) -> None:
         del self._buffer[:count]
         self._offset += count
-        self._opening = _Opening(self._maxPayload)
+        self._opening = None
 
     def _diagnose(self, code: Code, offset: int, text: str) -> Diagnostic:
         return diagnose(code, "frame", offset, text, self._strict)

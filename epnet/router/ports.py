@@ -131,7 +131,7 @@ class Port(BasePort):
     def describe(self, settings: PortSettings) -> None:
         """Take what the installer says; what flows stays within it from the next plan on."""
         self.settings = settings
-        self.transfer = Transfer(settings.max_power)
+        self.transfer.rating_w = settings.max_power
         self.resting = False
         self.watch = Watch(settings.max_power)
         source = Source(self.identity, 0.0, 0.0, settings.loss)

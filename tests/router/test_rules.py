@@ -542,6 +542,15 @@ class DescribeTests(SynchronousTestCase):
         self.assertEqual((port.settings.priority, port.link), (7, link))
         self.assertEqual(link.disconnected, [])
 
+    def test_aTransferThatRampsDownGoesOn(self) -> None:
+        """Else its session would be told that nothing flows any more, while something does."""
+        self.connect("car")
+        port = self.router.ports["car"]
+        self.assertTrue(port.transfer.update(1000.0, 1000.0, self.clock.seconds()))
+        self.assertTrue(port.transfer.update(0.0, 900.0, self.clock.seconds()))
+        self.router.describe({"car": PortSettings(priority=7)}, None)
+        self.assertTrue(port.transfer.ongoing)
+
     def test_whoIsNotListedIsDisconnectedWithAReason(self) -> None:
         link = self.connect("car")
         self.router.describe({"other": PortSettings()}, None)

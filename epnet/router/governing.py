@@ -36,7 +36,10 @@ def groupsOf(policies: Policies, ports: Collection[Port]) -> Groups:
     A port whose settings name a group is a member of it.  A device may call itself what it likes:
     a group with the name of a device goes by another one here.
     """
+    groups = {group.name for group in policies.groups}
     taken = {port.identity for port in ports}
+    # Those who are not here yet, too: else who comes could put a group within itself.
+    taken.update(name for group in policies.groups for name in group.members if name not in groups)
     names = {}
     for group in policies.groups:
         name = group.name
@@ -48,7 +51,7 @@ def groupsOf(policies: Policies, ports: Collection[Port]) -> Groups:
     for port in ports:
         if port.settings.group is not None:
             joining.setdefault(port.settings.group, set()).add(port.identity)
-    groups = [
+    renamed = [
         Group(
             names[group.name],
             group.max_w,
@@ -58,7 +61,7 @@ def groupsOf(policies: Policies, ports: Collection[Port]) -> Groups:
         )
         for group in policies.groups
     ]
-    return Groups(groups + _limits(policies.network, ports, taken))
+    return Groups(renamed + _limits(policies.network, ports, taken))
 
 
 def _limits(network: NetworkPolicy, ports: Collection[Port], taken: set[str]) -> list[Group]:

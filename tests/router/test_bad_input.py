@@ -185,6 +185,15 @@ class LimitTests(RulesTestCase):
         for name, limit in (("a", "1000 W left under its own maximum"), ("b", "feeder")):
             self.assertIn(limit, self.export(name).ruling.text)
 
+    def test_aNameThatOnlyOneOfTwoCanHave(self) -> None:
+        """A device that is called as a group is puts that group under another name: a free one."""
+        self.router.setPolicies(Policies(groups=(Group("x", 1000, ["x (group)", "home"]),)))
+        self.plug(Device("sun", offer_w=5000))
+        self.plug(Device("home", wish_w=3000))
+        self.plug(Device("x", wish_w=500))
+        self.world.run(3.0)
+        self.assertEqual((self.got("home"), self.got("x")), (1000, 500))
+
     def test_contradictoryLimitsInAFile(self) -> None:
         text = b"[policy.device.car]\nmin_soc = 80\nmax_soc = 20\n[ports.car]\nvoltage = [900, 200]"
         error = self.assertRaises(ConfigurationError, parseConfiguration, text, FILE)

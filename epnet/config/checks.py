@@ -90,6 +90,7 @@ def oddities(configuration: Configuration) -> Iterator[Remark]:
     for identity, port in ports.items():
         for key, odd in _oddPort(port):
             yield ("ports", identity, key), odd
+    yield from _sharedConverters(ports)
     if configuration.router.identity in ports:
         yield (
             ("ports", str(configuration.router.identity)),
@@ -102,6 +103,20 @@ def oddities(configuration: Configuration) -> Iterator[Remark]:
         for key, odd in _oddDevice(policy, ports.get(identity)):
             yield (*path, key), odd
     yield from _oddGroups(configuration, ports)
+
+
+def _sharedConverters(ports: Mapping[str, PortSettings]) -> Iterator[Remark]:
+    """Two drivers of one piece of equipment undo what the other one does."""
+    owners: dict[str, str] = {}
+    for identity, port in ports.items():
+        if port.converter is None:
+            continue
+        path: Path = ("ports", identity, "converter")
+        if identity == DEFAULT:
+            yield path, "is driven anew for each device that comes: describe a port for each"
+        owner = owners.setdefault(port.converter, identity)
+        if owner != identity:
+            yield path, f"is that of {shown(owner)}, too: each port needs its own"
 
 
 def _oddPort(port: PortSettings) -> Iterator[tuple[str, str]]:

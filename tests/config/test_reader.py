@@ -322,6 +322,9 @@ class MistakeTests(SynchronousTestCase):
         self.assertIn("larger", str(caught.exception))
 
 
+DRIVEN = "converter = 'tests.router.test_drivers.Inverter:unit=7'"
+
+
 class WarningTests(SynchronousTestCase):
     def test_whatIsLegalAndOdd(self) -> None:
         cases = {
@@ -331,6 +334,8 @@ class WarningTests(SynchronousTestCase):
             "[ports.a]\nkind = 'DC'\nphases = 3": "3: ports.a.phases is for AC",
             "[ports.a]\nloss_ms = 250": "2: ports.a.loss_ms is 250 ms; Framing §5.1 says 200 ms",
             "router.identity = 'a'\n[ports.a]": "2: ports.a is the router itself",
+            f"[ports.a]\n{DRIVEN}\n[ports.b]\n{DRIVEN}": '4: ports.b.converter is that of "a"',
+            f"[ports.default]\n{DRIVEN}": "2: ports.default.converter is driven anew for each",
             "[ports.a]\n[policy.device.b]": "2: policy.device.b is for a device that has no port",
             "[policy.device.b]\nderating = 0": "2: policy.device.b.derating is 0",
             "[ports.a]\nmin_w = 99\n[policy.device.a]\nmax_w = 9": "4: policy.device.a.max_w leaves"

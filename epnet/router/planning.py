@@ -7,7 +7,8 @@ and no clock comes in.  The steps:
 2. *Falls*: whoever has more than its target has its target from now on.
 3. *Rises*: the fill once more, over confirmed supply, up to what ramp and dead band let a sink have
    now.  Old, higher grants are counted as if they were still drawn, at the bus and in every group;
-   where the rest does not do, rises are cut in proportion.
+   where the rest does not do, rises are cut in proportion.  Mostly all may rise as far as that, as
+   one look at the sources tells, and there is nothing to fill.
 4. *Dispatch*: the sources deliver what the sinks then have, the cheaper first, as far as they have
    confirmed it.  Where one is missing, the others replace it at once with what they offer: a ramp
    is for what is added, not for what is lost.  Only a ramp set for a source holds for it even
@@ -134,10 +135,14 @@ def plan(
     target, merit = solve(sources, sinks, groups, Terms(standing_w, reserve, before))
     rises = [_rise(place, target.sinks[place.sink.identity], now) for place in places]
     taking = [rise for rise in rises if rise.place.takes]
+    delivered = None
     if any(rise.goal > rise.base for rise in taking):
-        _raise(taking, giving, sinks, groups, target.standing_w)
+        delivered = _raiseAll(taking, giving, target, merit)
+        if delivered is None:
+            _raise(taking, giving, sinks, groups, target.standing_w)
     goals = _goals(taking, target, merit)
-    delivered = _dispatch(taking, giving, target, merit, sinks, groups)
+    if delivered is None:
+        delivered = _dispatch(taking, giving, target, merit, sinks, groups)
     steps = {
         rise.place.source.identity: _step(rise, goals, delivered, target, now) for rise in rises
     }
@@ -181,6 +186,29 @@ def _rise(place: Place, target: Setpoint, now: float) -> _Rise:
     if goal >= wanted:
         return _Rise(place, approach, target, has, wanted, target, has)
     return _Rise(place, approach, target, has, goal, _because(target, Reason.RAMP, wanted), has)
+
+
+def _raiseAll(
+    rises: Sequence[_Rise], giving: Sequence[Place], target: Allocation, merit: MeritOrder
+) -> Mapping[str, Setpoint] | None:
+    """Let all sinks rise to their goals, if what that takes of the sources is confirmed.
+
+    Gives what the sources then deliver, or None where the fill has to find out who may rise.
+    Nobody's goal is above its target, and the targets are within every bid and every group's cap.
+    So the fill would find the same: cheaper sources are used up before a dearer one gives anything,
+    here as in the targets.
+    """
+    if any(rise.place.draws_w > rise.base for rise in rises):
+        return None  # an old grant may still be drawn
+    needed = fsum([target.standing_w, *_withdrawn((r.place.sink, r.goal) for r in rises)])
+    delivered = merit.dispatch(needed)
+    if needed > merit.everything or any(
+        delivered[place.source.identity].power_w > place.confirmed_w for place in giving
+    ):
+        return None
+    for rise in rises:
+        rise.power = rise.goal
+    return delivered
 
 
 def _raise(

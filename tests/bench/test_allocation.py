@@ -11,7 +11,7 @@ class AllocationTests(SynchronousTestCase):
         self.patch(allocation, "SIZES", (8, 16))
         self.patch(allocation, "PORTS_A_ROUND", 16)
         rows = list(allocation.run(2))
-        self.assertEqual(len(rows), 7)
+        self.assertEqual(len(rows), 11)
         self.assertEqual({len(row.values) for row in rows}, {2})
 
     def test_theHouseKeepsTheFillBusy(self) -> None:

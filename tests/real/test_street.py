@@ -149,8 +149,8 @@ class ThreeHousesTests(StreetTestCase):
         self.assertMay("battery-2", supply_w=3000)
         self.gadgets.settle()
         self.assertRegex(self.status("house-1"), r"House 2 \(house-2\) +C DC")
-        self.assertRegex(self.status("house-2"), r"House 3 \(house-3\) +C DC +10.00 kW out")
-        self.assertRegex(self.status("house-3"), r"House 2 \(house-2\) +C DC +10.00 kW in")
+        self.assertRegex(self.status("house-2"), r"House 3 \(house-3\) +C DC +~10.00 kW out")
+        self.assertRegex(self.status("house-3"), r"House 2 \(house-2\) +C DC +~10.00 kW in")
         self.endInOrder(*self.routers.values())
 
 

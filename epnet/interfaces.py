@@ -150,7 +150,9 @@ class IPort(Interface):
        latest after 500 ms, whatever flows.  It is never refused, and harmless if it comes twice.
     5. What was allowed before it opened is worth nothing after it has closed again.
 
-    An error in any of them opens the port for a minute, and harms no other.
+    One that an installer names (``converter`` in ``[ports]``) is guarded: an error in any of them
+    opens the port for a minute, and harms no other.  In a program of one's own,
+    `epnet.router.drivers.GuardedConverter` does that.
     """
 
     def setLimits(import_w: float, export_w: float, expires: float) -> None:

@@ -40,7 +40,8 @@ SENT_TOGETHER: Final = 64
 PIECES_TOGETHER: Final = 16
 """How many pieces of peers that send more than one at a time are taken in one go."""
 PIECES_PAUSE_SECONDS: Final = 0.005
-"""The time in between: so they take a tenth of our time, however many send however much."""
+"""The time in between: so they take a tenth of our time at most, however many send however much,
+and less where we are busy."""
 STOP_SECONDS: Final = 4.0
 """How long the orderly end of all sessions may take when the node stops."""
 
@@ -77,7 +78,7 @@ class Connections(Service):
         self.limits = limits or ConnectionLimits()
         self.sessionSettings = SessionSettings()
         self.doorkeeper = Doorkeeper(clock, self.limits)
-        self.readers = Turns(clock, PIECES_TOGETHER, PIECES_PAUSE_SECONDS)
+        self.readers = Turns(clock, PIECES_TOGETHER, PIECES_PAUSE_SECONDS, part=0.0)
         self.register = Register(node.parameters.identity)
         self.deviations: Counter[str] = Counter()
         self.sent: Counter[type[Message]] = Counter()

@@ -8,14 +8,14 @@ side by side, and `epnet bench session` says what it saves.
 and waits for the reactor to say that the system takes it: two system calls and a turn more.
 
 `PromptTLS` makes a record of each write at once, since a session writes all it has in one piece,
-and reads the usual piece, one whole record, without asking whether there is another one.  Of a peer
-that sends more at a time than a piece, all but the first wait for their turn (`epnet.turns`).
+and reads whole records one by one without asking whether there is more.  Of peers
+that send more at a time than a piece, all but the first one wait for their turn (`epnet.turns`).
 Until then nothing more is read of it: what it sends too much waits at its own end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from OpenSSL import SSL
@@ -127,9 +127,9 @@ class Pace(Protocol):
 class PromptTLS(TLSMemoryBIOProtocol):
     """TLS that makes a record of each write at once, and reads a whole record at once.
 
-    What arrives is nearly always one record, with one message or a few in it.  Then one read gives
-    all there is.  Everything else goes the plain way: handshakes, pieces of records, several of
-    them, and short ones, which may be alerts.
+    What arrives is nearly always one record, with one message or a few in it, or some of them where
+    we are late.  Then each is read by itself, and one read gives all there is.  Everything else
+    goes the plain way: handshakes, pieces of records, and short ones, which may be alerts.
 
     pace: where pieces wait for their turn once the handshake is over; None to take them as they
         come.
@@ -155,7 +155,7 @@ class PromptTLS(TLSMemoryBIOProtocol):
         super().makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:
-        """Take a piece of what the peer sends; in its turn, where another full one came before."""
+        """Take a piece of what the peer sends; in its turn where it is a full one among others."""
         if len(data) < PIECE_BYTES and not self.held:
             self._take(data)
             self.behindSince = None
@@ -163,11 +163,18 @@ class PromptTLS(TLSMemoryBIOProtocol):
             self._take(data)
         elif self.behindSince is None:
             self.behindSince = self.pace.unreadSince(self.pace.seconds())
-            self._take(data)
+            if self.pace.readers.spare():
+                self._take(data)
+            else:
+                self._hold(data)
         else:
-            self.held += data
-            self._source.pauseProducing()
-            self.pace.readers.queue(self)
+            self._hold(data)
+
+    def _hold(self, data: bytes) -> None:
+        assert self.pace is not None
+        self.held += data
+        self._source.pauseProducing()
+        self.pace.readers.queue(self)
 
     def proceed(self) -> None:
         """Take the piece that waits, and then read on."""
@@ -190,9 +197,13 @@ class PromptTLS(TLSMemoryBIOProtocol):
         super().connectionLost(reason)
 
     def _take(self, data: bytes) -> None:
-        isOne = self._records.follow(data)
-        if isOne and self._shaken:
-            self._readOne(data)
+        records = self._records.follow(data)
+        if records and self._shaken:
+            for number, record in enumerate(records):
+                if self.disconnecting:  # because of one before it
+                    super().dataReceived(b"".join(records[number:]))
+                    return
+                self._readOne(record)
             return
         super().dataReceived(data)
         if not self._shaken and self.connected:
@@ -227,15 +238,23 @@ class Records:
         self._head = b""  # of a record, as far as it is here
         self._missing = 0  # of the content of a record
 
-    def follow(self, data: bytes) -> bool:
-        """Take the next piece; say whether it is just one record, and none that is short."""
-        whole = len(data)
-        if not self._head and not self._missing and whole > _SHORT_BYTES:
-            kind, length = data[0], data[3] << 8 | data[4]
-            if kind == _APPLICATION_DATA and whole == _HEAD_BYTES + length:
-                return True
+    def follow(self, data: bytes) -> Sequence[bytes]:
+        """Take the next piece; give its records if it is whole ones, none of them short."""
+        records = []
+        at, whole = 0, len(data)
+        if not self._head and not self._missing:
+            while whole - at > _SHORT_BYTES and data[at] == _APPLICATION_DATA:
+                length = _HEAD_BYTES + (data[at + 3] << 8 | data[at + 4])
+                if length == whole:
+                    return (data,)
+                if length <= _SHORT_BYTES:
+                    break
+                records.append(data[at : at + length])
+                at += length
+            if at == whole:
+                return records
         self._skip(data)
-        return False
+        return ()
 
     def _skip(self, data: bytes) -> None:
         at = 0

@@ -20,7 +20,8 @@ from twisted.logger import Logger
 TURN_SECONDS: Final = 0.0005
 """For how long work is begun in a turn; what has begun is finished, mostly within as much again."""
 PART: Final = 0.1
-"""Which part of the time it is in any case, while work waits, however long turns take."""
+"""Which part of the time it is in any case, while work waits, however long turns take: newcomers
+shall get in.  Those who only send too much are owed none."""
 
 
 class Job(Protocol):
@@ -39,13 +40,17 @@ class Turns:
     clock: the one clock.
     most: how many jobs are done at most in a turn, however quick they are.
     pause: how long nothing is done in between, in s: 0 to go on in the next turn.
+    part: which part of the time it gets in any case, 0 to 1.
     """
 
     log = Logger()
 
-    def __init__(self, clock: IReactorTime, most: int, pause: float = 0.0) -> None:
+    def __init__(
+        self, clock: IReactorTime, most: int, pause: float = 0.0, part: float = PART
+    ) -> None:
         self.most = most
         self._pause = pause
+        self._part = part
         self._clock = clock
         self._queue: dict[Job, None] = {}
         self._next: IDelayedCall | None = None
@@ -62,13 +67,22 @@ class Turns:
             self._since = self._clock.seconds()
             self._next = self._clock.callLater(0, self._proceed)
 
+    def spare(self) -> bool:
+        """Whether a job may be done at once: then nothing more is done before a pause is over."""
+        if self._next is not None:
+            return False
+        if self._pause:
+            self._since = self._clock.seconds()
+            self._next = self._clock.callLater(self._pause, self._proceed)
+        return True
+
     def forget(self, job: Job) -> None:
         """There is nothing to be done any more."""
         self._queue.pop(job, None)
 
     def _proceed(self) -> None:
         now = self._clock.seconds()
-        until = now + max(TURN_SECONDS, PART * (now - self._since))
+        until = now + max(TURN_SECONDS, self._part * (now - self._since))
         jobs = tuple(islice(self._queue, self.most))
         for job in jobs:
             if job not in self._queue:

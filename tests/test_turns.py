@@ -71,6 +71,14 @@ class TurnsTests(SynchronousTestCase):
         turns = round((self.reactor.now - 100 * job) / others)
         self.assertEqual(turns, 100 / (PART * 200))
 
+    def test_orNoPartOfIt(self) -> None:
+        job = TURN_SECONDS * 0.9
+        self.turns = Turns(self.reactor, most=100, part=0.0)  # type: ignore[arg-type]
+        self.queue(["job"] * 10, job)
+        self.reactor.now += 1000 * job
+        self.reactor.turn()
+        self.assertEqual(len(self.done), 2)
+
     def test_whatWaitsForNobodyGetsNoMore(self) -> None:
         self.reactor.now = 1000.0
         self.queue("abc", TURN_SECONDS * 0.6)
@@ -103,6 +111,21 @@ class TurnsTests(SynchronousTestCase):
         self.reactor.turn()
         self.assertEqual(self.done, ["a", "a given up", "b"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_oneIsDoneAtOnceAndNoOtherInTheSamePause(self) -> None:
+        self.assertTrue(self.turns.spare() and self.turns.spare())
+        clock = Clock()
+        self.turns = Turns(clock, most=3, pause=1.0)
+        self.assertTrue(self.turns.spare())
+        self.assertFalse(self.turns.spare())
+        self.queue("a")
+        clock.advance(0.9)
+        self.assertEqual((self.done, self.turns.spare()), ([], False))
+        clock.advance(0.1)
+        self.assertEqual((self.done, self.turns.spare()), (["a"], False))
+        clock.advance(1.0)
+        self.assertEqual(clock.getDelayedCalls(), [])
+        self.assertTrue(self.turns.spare())
 
     def test_nothingIsDoneInAPauseHoweverLittleThereIsToDo(self) -> None:
         clock = Clock()

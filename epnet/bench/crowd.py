@@ -43,6 +43,9 @@ STAMP: Final = 4503599627370497.5
 _DOUBLE: Final = struct.Struct(">d")
 _RECORD: Final = 16384
 _PAUSE_SECONDS: Final = 0.001
+_UNSENT: Final = 65536
+"""What the system holds unsent of one that floods, in bytes: to fill megabytes of its own, it would
+take the time of the processor that the server needs."""
 _IDLE_SECONDS: Final = 1.0
 _REVERSED: Final = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -137,6 +140,10 @@ class Device:
             raise ConnectionError("closed by the server")
         return data
 
+    def holdLittle(self) -> None:
+        """Let the system hold little that is not sent yet."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT)
+
     def close(self) -> None:
         """Be gone."""
         self._socket.close()
@@ -219,19 +226,25 @@ class Crowd:
     def flood(self, port: int, first: int, count: int, seconds: float) -> dict[str, int]:
         """Let so many devices send as fast as the server reads, and come back where it hangs up.
 
-        Answers how many frames were sent, and how often a device connected.
+        They may be connected already.  Answers how many frames were sent, and how often a device
+        connected.
         """
         until = time.monotonic() + seconds
         done = {"sent": 0, "connected": 0}
-        there: dict[int, Device] = {}
+        there = dict(zip(range(first, first + count), self._devices, strict=False))
+        for device in self._devices:
+            device.holdLittle()
         while time.monotonic() < until:
             for number in range(first, first + count):
                 if there.get(number) not in self._devices:
                     there[number] = self._dial(port, number, True)
+                    there[number].holdLittle()
                     done["connected"] += 1
             words = NOISE.at(time.monotonic()) * TOGETHER
-            for device in tuple(self._devices):
-                done["sent"] += TOGETHER * self._shout(device, words)
+            shouted = sum(self._shout(device, words) for device in tuple(self._devices))
+            done["sent"] += TOGETHER * shouted
+            if not shouted:
+                time.sleep(_PAUSE_SECONDS)
         return done
 
     def _shout(self, device: Device, words: bytes) -> bool:

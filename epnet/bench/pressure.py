@@ -38,6 +38,9 @@ def run(rounds: int, devices: int) -> Iterator[Row]:
 
 def _flooded(folder: Path, watch: Watch, first: int, count: int) -> P99:
     with Worker("Crowd", folder, ELSEWHERE) as flooders:
+        flooders.tell("connect", watch.port, first, count, 8, True)
+        watch.whileBusy(flooders)
+        flooders.answer()
         flooders.tell("flood", watch.port, first, count, FLOOD_SECONDS)
         p99 = watch.whileBusy(flooders)
         flooders.answer()

@@ -229,8 +229,16 @@ class Port(BasePort):
 
     @property
     def matters(self) -> bool:
-        """Whether a plan has to know of it: its device is here, or may still draw."""
-        return self.link is not None or self._draw.isHigher
+        """Whether a plan has to know of it: its device is here, may still draw, or has just gone.
+
+        It has just gone until that has been decided, and what its transfer ends with is over.
+        """
+        return (
+            self.link is not None
+            or self._draw.isHigher
+            or self.imports is not bounds.ABSENT
+            or self.states != _IDLE
+        )
 
     def dozes(self, now: float) -> bool:
         """Whether a plan may leave it alone: `doze` found it idle, and nothing has changed."""
@@ -434,7 +442,7 @@ class Port(BasePort):
         reading = self._reading or self.measured()
         quiet_w = Transfer.STILL_FRACTION * self.settings.max_power
         barred = self._stopped(now) is not None
-        cooled = not self._restraints.resting
+        cooled = self._restraints.restBound(now) is None
         here = self.link is not None
         offered = here and not barred and self.imports.watts > 0.0
         wanted = here and not barred and self.exports.watts > 0.0

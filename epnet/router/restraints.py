@@ -49,11 +49,6 @@ class Restraints:
             since, before, reason = self._rest
             self._rest = since, min(before, seconds), reason
 
-    @property
-    def resting(self) -> bool:
-        """Whether a rest is on, as far as `restBound` has seen."""
-        return self._rest is not None
-
     def restBound(self, now: float) -> Bound | None:
         """The bound of a rest that is on, else None."""
         if self._rest is None:

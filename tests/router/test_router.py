@@ -11,10 +11,13 @@ from epnet.errors import UsageError
 from epnet.identity import Peer
 from epnet.interfaces import INode, IPort, PortReading
 from epnet.lifecycle import Cause, Ending
+from epnet.router.decisions import Direction, TransferState
 from epnet.router.portmaker import portFor
 from epnet.router.ports import Port
+from epnet.router.reasons import Reason
 from epnet.router.router import Router
 from epnet.router.settings import DEFAULT_PORTS, PortSettings
+from epnet.router.supervision import LOSS_COOLDOWN_SECONDS
 from epnet.wire import (
     Bounds,
     DemandParameters,
@@ -223,6 +226,26 @@ class ConsentTests(RouterTestCase):
         self.router.draining(self.car)
         self.assertEqual(self.grantSentLast(self.car), 0)
         self.assertEqual(self.request(self.solar), 0)
+
+    def test_whoIsGoneIsSaidToBe(self) -> None:
+        """Once and for all, whatever its port did: else its last decision would stand for ever."""
+        idle = self.connect("idle", "solar")
+        idle.hear(offer(0))
+        self.solar.hear(offer(3000))
+        self.car.hear(wish(3000))
+        self.settle()
+        self.assertEqual(self.router.ports["solar"].states[Direction.IMPORT], TransferState.ACTIVE)
+        for link in (idle, self.solar):
+            self.router.sessionClosed(link, LOST)
+        self.clock.advance(LOSS_COOLDOWN_SECONDS)
+        self.router.advance(self.clock.seconds())
+        for name in ("idle", "solar"):
+            port = self.router.ports[name]
+            self.assertFalse(port.matters)
+            for decision in port.decisions.values():
+                self.assertIs(decision.ruling.reason, Reason.ABSENT)
+                self.assertIs(decision.state, TransferState.IDLE)
+                self.assertEqual((decision.power_w, decision.bound_w), (0.0, 0.0))
 
     def test_theEndOfAnOlderSessionLeavesTheNewOneAlone(self) -> None:
         again = self.connect("solar", "solar")

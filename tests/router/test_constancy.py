@@ -14,10 +14,10 @@ from epnet.router import allocation, restraints, router
 from epnet.router.dynamics import Approach
 from epnet.router.planning import Plan, plan
 from tests.router.histories import Device, World
-from tests.router.test_histories import NAMES, Happening, happen, happenings, houses
+from tests.router.test_histories import NAMES, QUICKLY, Happening, happen, happenings, houses
 from tests.router.test_rules import DC
 
-LONG = settings(max_examples=6, deadline=None)
+LONG = settings(max_examples=6, deadline=None, phases=QUICKLY)
 
 
 class WatchTests(SynchronousTestCase):

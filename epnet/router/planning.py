@@ -226,6 +226,10 @@ def _raise(
     supply = MeritOrder(sources, groups.limits("import"), confirmed).everything
     have = fsum(_withdrawn((r.place.sink, r.base) for r in rises))
     drawn = fsum(_withdrawn((r.place.sink, max(r.base, r.place.draws_w)) for r in rises))
+    if drawn > have + NEAR:
+        # What is confirmed, but asked for no more from now on, is no room beside old grants.
+        wanted = fsum(_withdrawn((r.place.sink, r.target.power_w) for r in rises))
+        supply = min(supply, standing_w + wanted)
     room = supply - standing_w - drawn
     if room <= RESIDUE:
         free = supply - standing_w - have

@@ -14,6 +14,7 @@ from epnet.router import planning
 from epnet.router.fairness import Groups
 from epnet.router.losses import Loss
 from epnet.router.planning import Place, Plan, plan
+from epnet.router.reasons import Reason
 from epnet.router.terms import Group, Setpoint, Sink, Source
 
 WATTS = st.sampled_from([0.0, 700.0, 1000.0, 1380.0, 2500.0, 4000.0]) | st.floats(0.0, 5000.0)
@@ -102,3 +103,25 @@ class ShortWayTests(SynchronousTestCase):
             made = plan([sun, home], Groups(), 40.0, 0.0, 100.0)
             self.assertEqual(not filled, isTaken)
             self.assertEqual(made.steps["home"].export_w, 2000.0 if isTaken else 0.0)
+
+
+class OldGrantTests(SynchronousTestCase):
+    def test_whatIsAskedForNoMoreIsNoRoomBesideThem(self) -> None:
+        """One wants nothing any more and still draws: its source is asked for less from now on."""
+        sun = Place(Source("sun", 5000.0), Sink("sun", 0.0), RANGE_W)
+        sun.import_w = sun.asked_w = sun.confirmed_w = 4000.0
+        car = Place(Source("car", 0.0), Sink("car", 0.0), RANGE_W)
+        car.export_w = car.draws_w = 2118.0
+        home = Place(Source("home", 0.0), Sink("home", 60.0), RANGE_W, exportStep_w=RANGE_W)
+        home.export_w = home.draws_w = 30.0
+        home.banded = False
+        for drawn_w, export_w, reason in (
+            (2118.0, 30.0, Reason.OLD_GRANTS),
+            (20.0, 40.0, Reason.UNCONFIRMED),
+            (0.0, 60.0, Reason.REQUEST),
+        ):
+            car.draws_w = drawn_w
+            made = plan([sun, car, home], Groups(), 0.0, 0.0, 100.0).steps
+            self.assertAlmostEqual(made["home"].export_w, export_w)
+            self.assertIs(made["home"].exportWhy.reason, reason)
+            self.assertEqual(made["sun"].asked_w, 60.0)

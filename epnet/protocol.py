@@ -175,7 +175,10 @@ class EPProtocol(Protocol):
     def announce(self) -> None:
         """Let the node know of the session: there is no other one with this peer."""
         self._announced = True
-        self.sessionOpened()
+        try:
+            self.sessionOpened()
+        except Exception:  # here: who announces it may be the end of another session
+            self.fail()
 
     def refuse(self, reason: str) -> None:
         """End the session because of something the peer is or did."""

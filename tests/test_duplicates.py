@@ -12,6 +12,8 @@ from epnet.connections import Connections
 from epnet.duplicates import decides
 from epnet.factory import EPClientFactory, EPPeerFactory, EPServerFactory
 from epnet.identity import CertificateIdentity, Peer
+from epnet.interfaces import ILink
+from epnet.lifecycle import Phase
 from epnet.node import parametersOf
 from epnet.protocol import EPProtocol
 from epnet.testing import MemoryPair, issueTrusts
@@ -280,3 +282,23 @@ class DisplacementTests(DuplicateTestCase):
                 alpha.restart()
             self.advance(0.15)
             self.assertEqual(self.pairs[1].server.session.publishing, displaced)
+
+
+class NodeTests(DuplicateTestCase):
+    """What a node does when it gets to know harms no other connection."""
+
+    def test_anErrorAboutTheHeirEndsTheHeir(self) -> None:
+        self.dial("alpha")
+        self.advance(0.5)
+        self.dial("alpha")
+        node = self.sides["beta"].node
+        opened = node.sessionOpened
+
+        def broken(link: ILink) -> None:
+            opened(link)
+            raise RuntimeError("a bug in a node")
+
+        self.patch(node, "sessionOpened", broken)
+        self.pairs[0].server.refuse("enough")
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertIs(self.pairs[1].server.session.phase, Phase.CLOSED)

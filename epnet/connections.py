@@ -93,6 +93,7 @@ class Connections(Service):
         self._sweep: LoopingCall = LoopingCall.withCount(self._swept)
         self._sweep.clock = clock
         self._stalled = False
+        self._failing: list[Callable[[float], None]] = []
         self._pulsedAt = clock.seconds()
         self._held: list[tuple[EPProtocol, bytes]] | None = None
         self._emptied: Deferred[None] | None = None
@@ -255,7 +256,7 @@ class Connections(Service):
                 protocol.advance(now)
             except Exception:
                 protocol.fail()
-        self.register.settle(now)
+        self._guarded((), self.register.settle, now)
         self._guarded(self, self.node.advance, now)
         self._publish(awake, now)
         for protocol in awake:
@@ -298,10 +299,14 @@ class Connections(Service):
         """A bug never stops the pulse; it ends the connections that it leaves unguarded.
 
         An error in the hooks of one protocol ends that connection.  A node that cannot act on what
-        expired must not let power flow, so an error there ends them all.
+        expired must not let power flow, so an error there ends them all.  One that ends none is
+        logged the first time.
         """
         try:
             call(now)
         except Exception:
+            if not endangered and call not in self._failing:
+                self._failing.append(call)
+                self.log.failure("error in our own code, in each pulse perhaps; told once")
             for protocol in endangered:
                 protocol.fail()

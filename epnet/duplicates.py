@@ -138,9 +138,12 @@ class Register:
 
     def settle(self, now: float) -> None:
         """Decide what can be decided by now; the loser's end calls `ended`."""
-        for identity, newcomers in tuple(self._newcomers.items()):
-            established = self._established[identity]
-            for each in tuple(newcomers):
+        for identity in tuple(self._newcomers):
+            # A node that hears of one ending may have ended these, too.
+            newcomers = tuple(self._newcomers.get(identity, ()))
+            established = self._established.get(identity)
+            for each in newcomers:
+                assert established is not None
                 newcomerWins = each.wins(established, now)
                 if newcomerWins is not None:
                     (established if newcomerWins else each.protocol).refuse(REASON)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.connections import Connections
-from epnet.duplicates import decides
+from epnet.duplicates import Register, decides
 from epnet.factory import EPClientFactory, EPPeerFactory, EPServerFactory
 from epnet.identity import CertificateIdentity, Peer
 from epnet.interfaces import ILink
@@ -19,7 +20,7 @@ from epnet.protocol import EPProtocol
 from epnet.testing import MemoryPair, issueTrusts
 from epnet.tls import Trust
 from epnet.wire import SessionParameters
-from tests.fakes import FakeDevice
+from tests.fakes import FakeDevice, peerNamed
 from tests.meeting import DEMAND, SUPPLY, WatchingNode
 
 TRUSTS: dict[str, Trust] = {}
@@ -284,6 +285,27 @@ class DisplacementTests(DuplicateTestCase):
             self.assertEqual(self.pairs[1].server.session.publishing, displaced)
 
 
+class Other:
+    """A connection as `Register` sees it, whose peer is quiet; it is over as soon as refused.
+
+    whenOver: called when it is.
+    """
+
+    def __init__(self, register: Register, identity: str) -> None:
+        self.peer = peerNamed(identity)
+        self.session = self.factory = self
+        self.dials, self.heardAt = False, 0.0
+        self.whenOver: Callable[[], object] = lambda: None
+        self._register = register
+
+    def announce(self) -> None:
+        """The node has nothing to say to it."""
+
+    def refuse(self, reason: str) -> None:
+        self._register.ended(self)  # type: ignore[arg-type]
+        self.whenOver()
+
+
 class NodeTests(DuplicateTestCase):
     """What a node does when it gets to know harms no other connection."""
 
@@ -302,3 +324,13 @@ class NodeTests(DuplicateTestCase):
         self.pairs[0].server.refuse("enough")
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         self.assertIs(self.pairs[1].server.session.phase, Phase.CLOSED)
+
+    def test_endingOthersWhileOneIsDecidedIsFine(self) -> None:
+        register = Register("us")
+        links = [Other(register, identity) for identity in ("x", "x", "y", "y")]
+        for link in links:
+            register.opened(link, 1.0)  # type: ignore[arg-type]
+        links[0].whenOver = lambda: [link.refuse("you, too") for link in links[2:]]
+        register.settle(2.0)
+        self.assertIn("x", register)
+        self.assertNotIn("y", register)

@@ -408,6 +408,21 @@ class StallTests(ProtocolTestCase):
         self.assertEqual(list(self.client.connections), [])
         self.assertNotEqual(self.charger.shutDowns, [])
 
+    def test_anErrorOfOurOwnInThePulseIsToldOnceAndDoesNotStopIt(self) -> None:
+        for name, method in (("register", "settle"), ("doorkeeper", "advance")):
+            self.setUp()
+            pair = self.pair()
+
+            def broken(now: float) -> None:
+                raise RuntimeError("a bug of ours")
+
+            self.patch(getattr(self.client.connections, name), method, broken)
+            pair.advance(0.5)
+            self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+            pair.cut()
+            pair.advance(0.3)
+            self.assertIs(pair.client.session.phase, Phase.CLOSED)
+
     def test_anErrorInTheNodeShutsTheTransferDown(self) -> None:
         """Whatever raises, the session ends, the device stops, and the client dials again."""
 

@@ -7,12 +7,16 @@ that is up is taken.  One whose connection never became a session (a host that a
 nothing, a wrong certificate) comes last the next time.  While there is another address to try, a
 session has 2.5 s to come about; twice as long each time, since a router that is busy with hundreds
 of devices needs longer.
+
+Power must not hang on a resolver.  A name is waited for for a second; one that is not answered by
+then, or that cannot be looked up, counts as what it was when it last could.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,6 +50,8 @@ STAGGER_SECONDS: Final = 0.3
 """How long an address may take before the next one is tried beside it (RFC 8305 §5: 0.25)."""
 
 
+RESOLVE_SECONDS: Final = 1.0
+"""How long a name is waited for; what is found later counts the next time."""
 SESSION_SECONDS: Final = 2.5
 """How long a session may take to come about while there is another address to try, at first."""
 SESSION_LONGEST_SECONDS: Final = 15.0
@@ -108,7 +114,16 @@ def _parsePlace(text: str) -> Place | None:
         valid = not colon or bool(port)
     digits = port.isascii() and port.isdigit() and len(port) <= 5
     number = int(port) if digits else 0 if port else EP_PORT
-    return Place(host, number) if valid and host and 0 < number < 65536 else None
+    valid = valid and 0 < number < 65536 and _mayBeHost(host)
+    return Place(host, number) if valid else None
+
+
+def _mayBeHost(host: str) -> bool:
+    """Whether a resolver takes it at all; what it does not take it never answers."""
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 @attrs.frozen
@@ -134,6 +149,7 @@ class UpstreamEndpoint:
         self._reactor = reactor
         self._upstream = upstream
         self._trust = trust
+        self._known: dict[Place, list[IPv4Address | IPv6Address]] = {}
         self._failed: dict[IAddress, int] = {}
         self._last: tuple[IAddress, IProtocol] | None = None
         for place in upstream.places:
@@ -177,14 +193,15 @@ class UpstreamEndpoint:
             self._last = None
 
     def _resolve(self, place: Place) -> Deferred[list[_Way]]:
-        """The addresses of a place; none where its name is not known."""
+        """The addresses of a place; none where its name is not known and never was."""
         try:
             literal = ip_address(place.host)
         except ValueError:
-            resolved = _Resolved()
+            resolved = _Resolved(partial(self._known.__setitem__, place))
             self._reactor.nameResolver.resolveHostName(resolved, place.host, place.port)
+            resolved.done.addTimeout(RESOLVE_SECONDS, self._reactor, lambda *_: None)
             return resolved.done.addCallback(
-                lambda addresses: [self._way(place, address) for address in addresses]
+                lambda _: [self._way(place, address) for address in self._known.get(place, ())]
             )
         kind = IPv4Address if literal.version == 4 else IPv6Address
         done: Deferred[list[_Way]] = Deferred()
@@ -200,10 +217,15 @@ class UpstreamEndpoint:
 
 @implementer(IResolutionReceiver)
 class _Resolved:
-    """Collects what a resolver finds."""
+    """Collects what a resolver finds.
 
-    def __init__(self) -> None:
-        self.done: Deferred[list[IPv4Address | IPv6Address]] = Deferred()
+    found: called with it, whenever that is, if it is anything.
+    done: fires when there is no more.
+    """
+
+    def __init__(self, found: Callable[[list[IPv4Address | IPv6Address]], None]) -> None:
+        self.done: Deferred[None] = Deferred()
+        self._tell = found
         self._found: list[IPv4Address | IPv6Address] = []
 
     def resolutionBegan(self, resolutionInProgress: object) -> None:
@@ -216,7 +238,9 @@ class _Resolved:
 
     def resolutionComplete(self) -> None:
         """There are no more."""
-        self.done.callback(self._found)
+        if self._found:
+            self._tell(self._found)
+        self.done.callback(None)
 
 
 class _Race:

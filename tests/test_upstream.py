@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.error import ConnectionRefusedError, DNSLookupError
 from twisted.internet.interfaces import IAddress, IProtocol, IResolutionReceiver
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -41,24 +41,46 @@ class ParseTests(SynchronousTestCase):
             self.assertEqual(Upstream.parse(str(Upstream.parse(text))), Upstream.parse(text))
 
     def test_mistakesSayWhatToWrite(self) -> None:
-        mistakes = ("", "@x", "x:", "x:0", "x:65536", "x:port", "[::1", "[::1]99", ":1", "x:٣")
-        for text in (*mistakes, "x,", ",x", "x,,y", "a@x,a@y"):
+        mistakes = (
+            "",
+            "@x",
+            "x:",
+            "x:0",
+            "x:65536",
+            "x:port",
+            "[::1",
+            "[::1]99",
+            ":1",
+            "x:٣",
+            "a..b",
+        )
+        for text in (*mistakes, "x,", ",x", "x,,y", "a@x,a@y", "a@b..c", "a@" + 64 * "b"):
             error = self.assertRaises(UsageError, Upstream.parse, text)
             self.assertIn("[IDENTITY@]HOST[:PORT]", str(error))
 
 
 class Names:
-    """A resolver that knows these names; it answers at once."""
+    """A resolver that knows these names; it answers at once.
+
+    slow: those names to which it does not, and since it was asked, who waits.
+    """
 
     def __init__(self, **names: Sequence[IAddress]) -> None:
         self.names = names
         self.asked: list[str] = []
+        self.slow: dict[str, IResolutionReceiver] = {}
 
     def resolveHostName(
         self, receiver: IResolutionReceiver, name: str, port: int = 0, **_: object
     ) -> None:
         self.asked.append(name)
         receiver.resolutionBegan(None)
+        if name in self.slow:
+            self.slow[name] = receiver
+        else:
+            self.answer(name, receiver)
+
+    def answer(self, name: str, receiver: IResolutionReceiver) -> None:
         for address in self.names.get(name, ()):
             receiver.addressResolved(address)
         receiver.resolutionComplete()
@@ -168,6 +190,45 @@ class EndpointTests(SynchronousTestCase):
         self.names.names["router"] = [SECOND]
         self.connect(endpoint)
         self.assertEqual(self.dialled(), ["192.0.2.2"])
+
+    def test_aNameThatIsNotAnsweredHoldsNoOtherAddressUp(self) -> None:
+        self.names.slow["router"] = None  # type: ignore[assignment]
+        connected = self.connect(self.endpoint("us@router,192.0.2.2"))
+        self.reactor.advance(1.0)
+        self.assertEqual(self.dialled(), ["192.0.2.2"])
+        self.accept(0)
+        self.successResultOf(connected)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_aNameThatIsNeverAnsweredIsAskedForAnew(self) -> None:
+        """As where the resolver fails in its thread."""
+        self.names.slow["router"] = None  # type: ignore[assignment]
+        endpoint = self.endpoint("router")
+        for times in (1, 2):
+            connected = self.connect(endpoint)
+            self.reactor.advance(1.0)
+            self.failureResultOf(connected, DNSLookupError)
+            self.assertEqual(self.names.asked, ["router"] * times)
+
+    def test_anAnswerThatComesLateCountsTheNextTime(self) -> None:
+        self.names.slow["router"] = None  # type: ignore[assignment]
+        endpoint = self.endpoint("router")
+        connected = self.connect(endpoint)
+        self.reactor.advance(1.0)
+        self.failureResultOf(connected, DNSLookupError)
+        self.names.answer("router", self.names.slow["router"])
+        self.connect(endpoint)
+        self.reactor.advance(1.0)
+        self.assertEqual(self.dialled(), ["2001:db8::1"])
+
+    def test_whileNamesCannotBeLookedUpTheLastAddressesCount(self) -> None:
+        endpoint = self.endpoint("router")
+        connected = self.connect(endpoint)
+        connected.cancel()
+        self.failureResultOf(connected)
+        self.names.names.clear()
+        self.connect(endpoint)
+        self.assertEqual(self.dialled(), ["2001:db8::1"])
 
     def test_whereThereWasNoSessionComesLastTheNextTime(self) -> None:
         endpoint = self.endpoint("router,192.0.2.2")

@@ -216,6 +216,8 @@ class PromptTLS(TLSMemoryBIOProtocol):
             data = connection.recv(len(record))
         except SSL.WantReadError:
             pass  # a word of TLS about the connection, a ticket for one; it asks for no answer
+        except SSL.ZeroReturnError:
+            self._flushReceiveBIO()  # its goodbye, made longer: the plain way finds it again
         except SSL.Error:
             self.failVerification(Failure())
         else:

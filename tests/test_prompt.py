@@ -19,6 +19,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from epnet import prompt
 from epnet.prompt import PromptTLS, PromptTLSFactory, PromptTransport, Records
 from epnet.sockets import PIECE_BYTES, sendPromptly
 from epnet.testing import issueTrusts
@@ -295,6 +296,14 @@ class LikenessTests(SynchronousTestCase):
                 (TLSMemoryBIOFactory, PromptTLSFactory),
             ):
                 self.assertEqual(self.story(story, *factories), plain)
+
+    def test_aGoodbyeInARecordThatWasMadeLonger(self) -> None:
+        """A peer may pad its records (RFC 8446 §5.4), and then its last one is not short."""
+        self.patch(prompt, "_SHORT_BYTES", 20)  # which counts ours as such a one
+        steps = [("carry", each % 2 == 0, None) for each in range(4)]
+        steps += [("write", True, 99), ("carry", True, None), ("close", True, None)]
+        plain = self.story(steps, TLSMemoryBIOFactory, TLSMemoryBIOFactory)
+        self.assertEqual(self.story(steps, TLSMemoryBIOFactory, PromptTLSFactory), plain)
 
 
 class PaceTests(SynchronousTestCase):

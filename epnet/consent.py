@@ -92,8 +92,8 @@ def offeredPower(supply: SupplyParameters, voltage: float | None = None) -> floa
 
     voltage: what current limits are reckoned at, in V; None for what the Supply itself names.
 
-    A current limit that no voltage turns into watts allows nothing, and so does a Supply that
-    gives neither a power nor a current limit.
+    A current limit that no voltage above 0 turns into watts allows nothing, and so does a Supply
+    that gives neither a power nor a current limit.
     """
     if blocksPower(supply):
         return 0.0
@@ -103,7 +103,7 @@ def offeredPower(supply: SupplyParameters, voltage: float | None = None) -> floa
     if supply.power_limit is not None:
         limits.append(supply.power_limit)
     if supply.current_limit is not None:
-        limits.append(supply.current_limit.max * (voltage or 0.0))
+        limits.append(supply.current_limit.max * max(0.0, voltage or 0.0))
     return _least(limits)
 
 
@@ -112,8 +112,8 @@ def requestedPower(demand: DemandParameters, voltage: float | None = None) -> fl
 
     voltage: what currents are reckoned at, in V, where the Demand itself requires none.
 
-    A current that no voltage turns into watts asks for nothing, and so does a Demand without any
-    power or current.
+    A current that no voltage above 0 turns into watts asks for nothing, and so does a Demand
+    without any power or current.
     """
     if demand.voltage is not None:
         voltage = demand.voltage
@@ -122,7 +122,7 @@ def requestedPower(demand: DemandParameters, voltage: float | None = None) -> fl
         limits.append(demand.power_limit)
     for current in (demand.current_limit, demand.current):
         if current is not None:
-            limits.append(current * (voltage or 0.0))
+            limits.append(current * max(0.0, voltage or 0.0))
     return _least(limits)
 
 

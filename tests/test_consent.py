@@ -106,6 +106,19 @@ class AllowedPowerTests(SynchronousTestCase):
     def test_M6_reverseDemandIsNoRequest(self) -> None:
         self.assertEqual(requestedPower(DemandParameters(voltage=230, current=-10)), 0)
 
+    def test_M6_norIsItOneAtAVoltageBelowZero(self) -> None:
+        """As a meter shows that is connected the wrong way round: two signs are no permission."""
+        supplies = [
+            SupplyParameters(voltage=-230, power_limit=1000),
+            SupplyParameters(voltage_limit=(-250, -200), power_limit=1000),
+            SupplyParameters(voltage_limit=(-250, 250), power_limit=1000),
+        ]
+        for supply in supplies:
+            for demand in (DemandParameters(current=-10), DemandParameters(current_limit=-10)):
+                self.assertEqual(allowedPower(supply, demand), 0)
+        backwards = supplies[0].replace(current_limit=(-20, -10), power_limit=None)
+        self.assertEqual(allowedPower(backwards, DemandParameters(power_limit=1000)), 0)
+
     def test_isolationFaultBlocks(self) -> None:
         faulty = self.supply.replace(isolation=Isolation(IsolationState.FAULT, 10, 10))
         self.assertTrue(blocksPower(faulty))

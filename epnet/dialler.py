@@ -37,8 +37,9 @@ class Backoff:
     anew from 100 ms after a session that lasted a minute, or that the peer ended with `reconnect`
     true.  Where the peer said `reconnect` false: 5 min, doubling to 1 h.
 
-    A session that did not last a second is no reason to dial at once: a peer that fails in every
-    transfer would be dialled without a pause.
+    A session that did not last a second is no reason to dial at once, or anew from 100 ms: a peer
+    that fails in every transfer, or stops as soon as it has started, would be dialled without a
+    pause.
 
     jitter: gives a factor for each delay up to 30 s; by default between 1 and 1.5.
     """
@@ -74,7 +75,7 @@ class Backoff:
                     min(self._nextUnwanted * 2, self.UNWANTED_LONGEST),
                 )
                 return delay
-            if ending.reconnect is True:
+            if ending.reconnect is True and lasted >= self.SETTLED_SECONDS:
                 self._next = self.FIRST
         delay, self._next = self._next, min(self._next * 2, self.LONGEST)
         return delay * self._jitter()

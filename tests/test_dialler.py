@@ -165,6 +165,10 @@ class BackoffTests(SynchronousTestCase):
         update = Ending(Cause.PEER_LEFT, "update", reconnect=True, wasOpen=True)
         self.assertEqual(self.delays(1, update, 1.0), [0.1])
 
+    def test_M3_soonButNotOverAndOverAgain(self) -> None:
+        update = Ending(Cause.PEER_LEFT, "update", reconnect=True, wasOpen=True)
+        self.assertEqual(self.delays(3, update, 0.9), [0.1, 0.2, 0.4])
+
     def test_jitterKeepsDevicesThatLostOneRouterApart(self) -> None:
         found = {Backoff().delay(None, 0.0) for _ in range(100)}
         self.assertGreater(len(found), 90)

@@ -190,11 +190,13 @@ class PromptTLS(TLSMemoryBIOProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """It is gone; what had arrived comes first."""
-        if self.held and self.pace is not None:
-            self.pace.readers.forget(self)
-            held, self.held = self.held, b""
-            self._take(held)
-        super().connectionLost(reason)
+        try:
+            if self.held and self.pace is not None:
+                self.pace.readers.forget(self)
+                held, self.held = self.held, b""
+                self._take(held)
+        finally:
+            super().connectionLost(reason)
 
     def _take(self, data: bytes) -> None:
         records = self._records.follow(data)

@@ -388,6 +388,13 @@ class PaceTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(self.received(), 2 * PIECE_BYTES)
 
+    def test_anErrorOfOursInItDoesNotHideTheEnd(self) -> None:
+        self.send(2 * PIECE_BYTES)
+        self.patch(self.router.recorder, "dataReceived", lambda data: 1 / 0)
+        lost = Failure(ConnectionDone())
+        self.assertRaises(ZeroDivisionError, self.tls.connectionLost, lost)
+        self.assertIsNotNone(self.router.recorder.lost)
+
     def test_anErrorOfOursEndsItsConnection(self) -> None:
         self.send(2 * PIECE_BYTES)
         self.patch(self.router.recorder, "dataReceived", lambda data: 1 / 0)

@@ -286,12 +286,15 @@ class Connections(Service):
 
     def flush(self) -> None:
         """Send what is held, and hold no more."""
-        held, self._held = self._held, None
-        for protocol, data in held or ():
+        held, self._held = self._held or [], None
+        for number, (protocol, data) in enumerate(held, 1):
             try:
                 protocol.transport.write(data)
             except Exception:
+                self._held = held[number:]  # what is said because of it comes after that
                 protocol.fail()
+                self.flush()
+                return
 
     def _guarded(
         self, endangered: Iterable[EPProtocol], call: Callable[[float], None], now: float

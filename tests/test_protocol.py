@@ -395,6 +395,29 @@ class StallTests(ProtocolTestCase):
         self.assertIs(first.client.session.phase, Phase.CLOSED)
         self.assertIs(second.client.session.phase, Phase.OPEN)
 
+    def test_whatIsSaidWhileOneFailsComesAfterWhatWasSaidBefore(self) -> None:
+        """Else a peer would take the older grant for the newest."""
+        self.client.connections.register.opened = (  # type: ignore[method-assign]
+            lambda protocol, now: protocol.announce()
+        )
+        first, second = self.pair(), self.pair()
+        first.advance(0.2)
+        sent: list[bytes] = []
+        said = iter([DEMAND.replace(power_limit=watts) for watts in (2000, 1000)])
+        second.client.transport.write = sent.append  # type: ignore[method-assign]
+        second.client.publications = lambda: [next(said)]  # type: ignore[method-assign]
+
+        def broken(data: bytes) -> None:
+            raise RuntimeError("a bug in a transport")
+
+        first.client.transport.write = broken  # type: ignore[method-assign]
+        first.client.sessionClosed = lambda _: second.client.publishNow()  # type: ignore[method-assign]
+        connections = self.client.connections
+        connections._publish([first.client, second.client], self.clock.seconds() + 0.1)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        expected = [encode(DEMAND.replace(power_limit=watts)) for watts in (2000, 1000)]
+        self.assertEqual(sent, expected)
+
     def test_anErrorInTheNodeEndsAllConnectionsAndNotThePulse(self) -> None:
         pair = self.pair()
         pair.advance(0.5)

@@ -10,7 +10,8 @@ and waits for the reactor to say that the system takes it: two system calls and 
 `PromptTLS` makes a record of each write at once, since a session writes all it has in one piece,
 and reads whole records one by one without asking whether there is more.  Of peers
 that send more at a time than a piece, all but the first one wait for their turn (`epnet.turns`).
-Until then nothing more is read of it: what it sends too much waits at its own end.
+Until then nothing more is read of it: what it sends too much waits at its own end.  A record may
+hold eight pieces, and its last bytes bring them all: of these, too, what takes long waits.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from epnet.sockets import PIECE_BYTES
-from epnet.turns import Turns
+from epnet.turns import TURN_SECONDS, Turns
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import ITransport
@@ -136,11 +137,14 @@ class PromptTLS(TLSMemoryBIOProtocol):
     behindSince: while there has been more to read than was read, since when, in s; else None.
         What is read now may have waited since then.
     held: the piece that waits for its turn.
+    left: what waits of a long record, decrypted, and of what came behind it.
     """
 
     pace: Pace | None = None
     behindSince: float | None = None
     held = b""
+    left = b""
+    _leftSince = 0.0
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -156,19 +160,47 @@ class PromptTLS(TLSMemoryBIOProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Take a piece of what the peer sends; in its turn where it is a full one among others."""
-        if len(data) < PIECE_BYTES and not self.held:
+        if len(data) < PIECE_BYTES and not (self.held or self.left):
             self._take(data)
             self.behindSince = None
         elif self.pace is None or not self._shaken:
             self._take(data)
         elif self.behindSince is None:
             self.behindSince = self.pace.unreadSince(self.pace.seconds())
-            if self.pace.readers.spare():
+            if not self.left and self.pace.readers.spare():
                 self._take(data)
             else:
                 self._hold(data)
         else:
             self._hold(data)
+
+    def takeLong(self, data: bytes) -> None:
+        """Take decrypted bytes that are many, or behind others: what takes long, in later turns."""
+        assert self.pace is not None
+        if self.left:
+            self.left += data
+            return
+        since = self.behindSince
+        self._leftSince = self.pace.unreadSince(self.pace.seconds()) if since is None else since
+        self.left = data
+        self._takeLeft()
+        if self.left:
+            self.pace.readers.queue(self)
+
+    def _takeLeft(self) -> None:
+        """Take of what is left as much as a turn has time for."""
+        assert self.pace is not None
+        until = self.pace.seconds() + TURN_SECONDS
+        since, self.behindSince = self.behindSince, self._leftSince
+        left, self.left = self.left, b""
+        at = 0
+        while at < len(left) and not self._aborted:
+            self.wrappedProtocol.dataReceived(left[at : at + PIECE_BYTES])
+            at += PIECE_BYTES
+            if self.pace.seconds() >= until:
+                self.left = left[at:]
+                break
+        self.behindSince = since
 
     def _hold(self, data: bytes) -> None:
         assert self.pace is not None
@@ -177,25 +209,34 @@ class PromptTLS(TLSMemoryBIOProtocol):
         self.pace.readers.queue(self)
 
     def proceed(self) -> None:
-        """Take the piece that waits, and then read on."""
+        """Take the piece that waits, and then read on; before that, what is left."""
         assert self.pace is not None
         self.pace.readers.forget(self)
-        held, self.held = self.held, b""
-        self._source.resumeProducing()
-        self._take(held)
+        if self.left:
+            self._takeLeft()
+        if self.left:
+            self.pace.readers.queue(self)
+        elif self.held:
+            held, self.held = self.held, b""
+            self._source.resumeProducing()
+            self._take(held)
 
     def giveUp(self) -> None:
         """An error of ours came up in its turn."""
         self.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """It is gone; what had arrived comes first."""
+        """It is gone; what had arrived comes first, as far as there is time for it."""
         try:
-            if self.held and self.pace is not None:
-                self.pace.readers.forget(self)
-                held, self.held = self.held, b""
+            held, self.held = self.held, b""
+            if held:
                 self._take(held)
+            if self.left:
+                self._takeLeft()
         finally:
+            self.left = b""
+            if self.pace is not None:
+                self.pace.readers.forget(self)
             super().connectionLost(reason)
 
     def _take(self, data: bytes) -> None:

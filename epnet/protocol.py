@@ -38,7 +38,7 @@ from epnet.lifecycle import (
 )
 from epnet.prompt import PromptTLS
 from epnet.session import Session
-from epnet.sockets import Acknowledgements, beneath, outgoingOf, sendPromptly
+from epnet.sockets import PIECE_BYTES, Acknowledgements, beneath, outgoingOf, sendPromptly
 from epnet.story import tellEnded, tellOpened
 from epnet.wire import DemandParameters, Message, SessionParameters, SupplyParameters
 
@@ -232,7 +232,7 @@ class EPProtocol(Protocol):
     def advance(self, now: float) -> None:
         """Look at the deadlines."""
         reading = self._reading
-        if reading is not None and reading.held:
+        if reading is not None and (reading.held or reading.left):
             unheard = now - self.session.heardAt
             if unheard >= UNHEARD_PART * self.session.patience:
                 reading.proceed()  # what has arrived is read before anybody is judged
@@ -273,9 +273,12 @@ class EPProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes from the peer."""
+        reading = self._reading
+        if reading is not None and (len(data) > PIECE_BYTES or reading.left):
+            reading.takeLong(data)  # which comes back with less
+            return
         now = self._now()
         unreadSince = self.factory.connections.unreadSince(now)
-        reading = self._reading
         if reading is not None and reading.behindSince is not None:
             unreadSince = min(unreadSince, reading.behindSince)
         message = None if self._carrying else self.session.messageAlone(data, now, unreadSince)

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from epnet import protocol as protocolModule
-from epnet.connections import Connections
+from epnet.connections import PIECES_TOGETHER, Connections
 from epnet.errors import UsageError
 from epnet.factory import EPClientFactory, EPPeerFactory, EPServerFactory
 from epnet.interfaces import IClient, ILink, IPeer, IServer, ITrust, Reading
@@ -23,11 +23,11 @@ from epnet.lifecycle import Cause, Ending, Phase
 from epnet.limits import SessionSettings
 from epnet.node import DeviceNode, parametersOf
 from epnet.prompt import PromptTLS
-from epnet.sockets import Outgoing
+from epnet.sockets import PIECE_BYTES, Outgoing
 from epnet.testing import MemoryPair, issueTrusts
 from epnet.tls import Trust
 from epnet.turns import Turns
-from epnet.wire import DemandParameters, Message, SupplyParameters, encode
+from epnet.wire import DemandParameters, Message, SoftDisconnect, SupplyParameters, encode
 from tests.fakes import FakeDevice
 
 SUPPLY = SupplyParameters(voltage_limit=(200, 250), power_limit=5000)
@@ -308,6 +308,102 @@ class HastyPeerTests(ProtocolTestCase):
         pair.advance(0.3)
         self.assertFalse(reading.held)
         self.assertIs(pair.server.session.phase, Phase.OPEN)
+
+    def slow(self, *, turns: bool = True) -> tuple[MemoryPair, PromptTLS]:
+        """A peer that says no more by itself, and of which each message takes us 20 us.
+
+        turns: whether those ever have one who wait for it.
+        """
+        clock = self.clock if turns else Clock()
+        self.server.connections.readers = Turns(clock, PIECES_TOGETHER, 0.01)
+        pair = self.pair()
+        pair.advance(1.0)
+        pair.client.publications = lambda: ()  # type: ignore[method-assign]
+
+        def heard(message: Message) -> None:
+            self.clock.rightNow += 20e-6
+
+        pair.server.messageReceived = heard  # type: ignore[method-assign]
+        reading = pair.server.transport
+        assert isinstance(reading, PromptTLS)
+        return pair, reading
+
+    def test_ofALongRecordAPieceIsTakenInEachTurn(self) -> None:
+        """Else a few bytes at the end of five of them kept everybody else waiting for 300 ms."""
+        pair, _ = self.slow()
+        counter = self.server.connections.received
+        counts, before = [], counter[DemandParameters]
+        pair.client.transport.write(encode(DEMAND) * 300)
+        for _ in range(8):
+            pair.settle()
+            counts.append(counter[DemandParameters] - before)
+            before = counter[DemandParameters]
+            self.clock.advance(0.01)
+        self.assertLessEqual(max(counts), PIECE_BYTES // len(encode(DEMAND)) + 1)
+        self.assertEqual(sum(counts), 300)
+
+    def test_aLongRecordThatTakesNoTimeIsTakenAtOnce(self) -> None:
+        pair, reading = self.slow(turns=False)
+        del pair.server.messageReceived
+        before = self.server.connections.received[DemandParameters]
+        pair.client.transport.write(encode(DEMAND) * 300)
+        pair.settle()
+        self.assertEqual(self.server.connections.received[DemandParameters] - before, 300)
+        self.assertFalse(reading.left)
+
+    def test_whatComesAfterALongRecordWaitsBehindIt(self) -> None:
+        pair, _ = self.slow()
+        last = DEMAND.replace(power_limit=1)
+        pair.client.transport.write(encode(DEMAND) * 300)
+        pair.client.transport.write(encode(last))
+        pair.advance(0.15)
+        self.assertEqual(pair.server.latest(DemandParameters), last)
+
+    def test_whatIsLeftOfALongRecordIsAsOldAsTheRecord(self) -> None:
+        pair, reading = self.slow(turns=False)
+        arrivedAt = self.clock.seconds()
+        pair.client.transport.write(encode(DEMAND) * 90)
+        pair.settle()
+        self.assertTrue(reading.left)
+        self.clock.advance(0.1)
+        reading.proceed()
+        self.assertFalse(reading.left)
+        expires = pair.server.consentExpires(DemandParameters)
+        self.assertAlmostEqual(expires, arrivedAt + 0.2, delta=0.005)
+
+    def test_whatIsLeftIsTakenBeforeItsPeerIsJudged(self) -> None:
+        pair, reading = self.slow(turns=False)
+        pair.client.transport.write(encode(DEMAND) * 90 + encode(DEMAND.replace(power_limit=1)))
+        pair.settle()
+        self.assertTrue(reading.left)
+        pair.cut()
+        pair.advance(0.15)
+        self.assertFalse(reading.left)
+        self.assertEqual(pair.server.latest(DemandParameters), DEMAND.replace(power_limit=1))
+
+    def test_aGoodbyeBehindALongRecordIsHeard(self) -> None:
+        pair, reading = self.slow(turns=False)
+        endings: list[Ending] = []
+        pair.server.sessionClosed = endings.append  # type: ignore[method-assign]
+        goodbye = encode(SoftDisconnect(reconnect=False, reason="enough"))
+        pair.client.transport.write(encode(DEMAND) * 90 + goodbye)
+        pair.settle()
+        self.assertTrue(reading.left)
+        reading.connectionLost(Failure(ConnectionAborted()))
+        [ending] = endings
+        self.assertEqual((ending.cause, ending.reconnect), (Cause.PEER_LEFT, False))
+
+    def test_butNotAllThatIsLeftWhereThatTakesLong(self) -> None:
+        pair, reading = self.slow(turns=False)
+        pair.client.transport.write(encode(DEMAND) * 300)
+        pair.settle()
+        before = self.server.connections.received[DemandParameters]
+        reading.connectionLost(Failure(ConnectionAborted()))
+        heard = self.server.connections.received[DemandParameters] - before
+        self.assertLessEqual(heard, PIECE_BYTES // len(encode(DEMAND)) + 1)
+        self.assertFalse(reading.left)
+        self.assertIs(pair.server.session.phase, Phase.CLOSED)
+        self.assertEqual(len(self.server.connections.readers), 0)
 
     def test_S8_itIsRefusedOnceThatIsTooMuch(self) -> None:
         pair = self.pair()

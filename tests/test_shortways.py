@@ -19,6 +19,7 @@ from epnet.factory import EPServerFactory
 from epnet.identity import Peer
 from epnet.interfaces import ILink, INode
 from epnet.lifecycle import Ending
+from epnet.limits import SessionSettings
 from epnet.protocol import EPProtocol
 from epnet.session import Session
 from epnet.wire import (
@@ -69,6 +70,10 @@ ACTS: dict[str, Act] = {
     "pause": lambda life: life.protocol.pauseProducing(),
     "resume": lambda life: life.protocol.resumeProducing(),
     "raise": lambda life: 1 / 0,
+    "slower": lambda life: life.connections.setSessions(
+        SessionSettings(publish=1, publishInTransfer=0.02, keepAlive=0.05), {"them": 350}
+    ),
+    "faster": lambda life: life.connections.setSessions(SessionSettings(publish=0.01), {}),
 }
 usual = st.sampled_from(["nothing"] * 12 + list(ACTS))
 steps = st.one_of(
@@ -260,6 +265,7 @@ class ShortWayTests(SynchronousTestCase):
     @example([SUPPLIES[0], *[SUPPLIES[1]] * 510, 3, *[SUPPLIES[2]] * 30, "publish", 5], [])
     @example([SUPPLIES[0], "transfer", 30, SUPPLIES[1], 30, "leave", SUPPLIES[2], 9], [])
     @example([SUPPLIES[0], SUPPLIES[1], 40, SUPPLIES[2], "publish", "publish", 99], ["pause"])
+    @example([*SUPPLIES, "slower", 9, *SUPPLIES, 99, "faster", *DEMANDS, 9], ["slower", "publish"])
     @example([SUPPLIES[0], BATTERY, *[encode(Ping())] * 3, BATTERY, VOID, SUPPLIES[2]], [])
     def test_theSameIsSeen(self, story: list[Any], reactions: list[str]) -> None:
         plain = Life(PlainSession, story, reactions)

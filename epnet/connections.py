@@ -8,7 +8,7 @@ no connection has a timer of its own, and no message touches one.
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from math import inf
@@ -286,15 +286,15 @@ class Connections(Service):
 
     def flush(self) -> None:
         """Send what is held, and hold no more."""
-        held, self._held = self._held or [], None
-        for number, (protocol, data) in enumerate(held, 1):
+        held, self._held = deque(self._held or ()), None
+        while held:
+            protocol, data = held.popleft()
             try:
                 protocol.transport.write(data)
             except Exception:
-                self._held = held[number:]  # what is said because of it comes after that
+                self._held = list(held)  # what is said because of it comes after that
                 protocol.fail()
-                self.flush()
-                return
+                held, self._held = deque(self._held or ()), None
 
     def _guarded(
         self, endangered: Iterable[EPProtocol], call: Callable[[float], None], now: float

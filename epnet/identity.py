@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 DEVICE_URN = "urn:ep:device:"
 """What comes before the identity in a SAN URI."""
 
-UNPARSABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+UNPARSABLE = (
+    ValueError,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 """What `cryptography` raises for a certificate whose insides are broken."""
 
 _DIGITS = 16

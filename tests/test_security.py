@@ -212,6 +212,19 @@ class CertificateAttacks(RouterCase):
         self.dial(presentItself, self.greeting("ev"))
         self.assertRefused("its certificate is self-signed and not trusted")
 
+    def test_certificateOfAVersionThatThereIsNot(self) -> None:
+        own = initAuthority(Path(self.mktemp()), name="ev")
+        der = own.certificate.public_bytes(Encoding.DER)
+        of3, of8 = b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07"
+        odd = crypto.load_certificate(crypto.FILETYPE_ASN1, der.replace(of3, of8, 1))
+
+        def present(context: SSL.Context) -> None:
+            context.use_certificate(odd)
+            context.use_privatekey(own.key)
+
+        self.dial(present, self.greeting("ev"))
+        self.assertRefused("its certificate is self-signed and not trusted")
+
     def test_certificateIssuedByADevice(self) -> None:
         paths = self.issue("ev")
         key = readPrivateKey(paths.key)

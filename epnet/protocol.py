@@ -290,10 +290,10 @@ class EPProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
         self._failure = reason
-        text = self.factory.trust.describeFailure(reason)
+        text = self._asked(self.factory.trust.describeFailure, reason) or "the connection is gone"
         self._carryOut(self.session.disconnected(text, self._now()))
         self.factory.connections.discard(self)
-        self.factory.disconnected(self)
+        self._asked(self.factory.disconnected, self)
         # Whoever still holds this shall hold nothing else; and in a flood of strangers, looking for
         # garbage takes longer than anything else.
         self._failure = None
@@ -314,6 +314,14 @@ class EPProtocol(Protocol):
 
     def stopProducing(self) -> None:
         """The transport is going away; its connectionLost says so."""
+
+    def _asked(self, call: Callable[..., T], *arguments: object) -> T | None:
+        """What it gives; None for an error in it: others hear of the end all the same."""
+        try:
+            return call(*arguments)
+        except Exception:
+            self.log.failure("{address}: error in our own code", address=self.address)
+            return None
 
     # Effects
 
@@ -391,10 +399,10 @@ class EPProtocol(Protocol):
 
     def _end(self, effect: Ended) -> None:
         ending = effect.ending
-        tellEnded(self, ending, self._failure)
+        self._asked(tellEnded, self, ending, self._failure)
         if ending.inTransfer and ending.cause is not Cause.LEFT:
             self.factory.connections.losses[ending.cause.value] += 1
-        self.factory.sessionEnded(self, ending)
+        self._asked(self.factory.sessionEnded, self, ending)
         try:
             if self._announced:
                 self.sessionClosed(ending)

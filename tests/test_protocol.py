@@ -582,6 +582,34 @@ class StallTests(ProtocolTestCase):
         self.assertEqual(redialled, ["again"])
         self.assertNotIn("battery", self.client.connections.register)
 
+    def test_anErrorInARoleThatHearsOfTheEndDoesNotKeepItFromTheNode(self) -> None:
+        def broken(*arguments: object) -> None:
+            raise RuntimeError("a bug in an integration")
+
+        for name in ("sessionEnded", "disconnected"):
+            self.setUp()
+            pair = self.pair()
+            pair.advance(0.5)
+            self.patch(self.client, name, broken)
+            pair.cut()
+            pair.advance(0.5)
+            self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1, name)
+            self.assertEqual(len(self.charger.shutDowns), 1, name)
+            self.assertNotIn("battery", self.client.connections.register)
+            self.assertEqual(list(self.client.connections), [], name)
+
+    def test_anErrorInATrustThatDescribesTheEndDoesNotKeepItFromTheNode(self) -> None:
+        def broken(*arguments: object) -> str:
+            raise RuntimeError("a bug in an integration")
+
+        pair = self.pair()
+        pair.advance(0.5)
+        self.patch(self.client.trust, "describeFailure", broken)
+        pair.client.connectionLost(Failure(ConnectionAborted()))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertEqual(len(self.charger.shutDowns), 1)
+        self.assertEqual(list(self.client.connections), [])
+
 
 class SocketTests(ProtocolTestCase):
     def test_S7_S8_socketsSendPromptly(self) -> None:

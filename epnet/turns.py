@@ -88,14 +88,21 @@ class Turns:
             if job not in self._queue:
                 continue  # one before it was the end of it
             del self._queue[job]
-            try:
-                job.proceed()
-            except Exception:
-                self.log.failure("error in our own code: giving a connection up")
-                job.giveUp()
+            self._do(job)
             now = self._clock.seconds()
             if now >= until:
                 break
         self._next, self._since = None, now
         if self._queue or (jobs and self._pause):
             self._next = self._clock.callLater(self._pause, self._proceed)
+
+    def _do(self, job: Job) -> None:
+        """Do a job; whatever is wrong with it, the others shall have their turns."""
+        try:
+            job.proceed()
+        except Exception:
+            self.log.failure("error in our own code: giving a connection up")
+            try:
+                job.giveUp()
+            except Exception:
+                self.log.failure("error in our own code, in giving it up")

@@ -112,6 +112,16 @@ class TurnsTests(SynchronousTestCase):
         self.assertEqual(self.done, ["a", "a given up", "b"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
+    def test_norDoesOneInGivingItUp(self) -> None:
+        [a, _] = self.queue("ab")
+        a.then = a.giveUp = lambda: 1 / 0  # type: ignore[method-assign]
+        self.reactor.turn()
+        self.assertEqual(self.done, ["a", "b"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        self.queue("c")
+        self.reactor.turn()
+        self.assertEqual(self.done, ["a", "b", "c"])
+
     def test_oneIsDoneAtOnceAndNoOtherInTheSamePause(self) -> None:
         self.assertTrue(self.turns.spare() and self.turns.spare())
         clock = Clock()

@@ -34,6 +34,7 @@ from twisted.python.components import proxyForInterface
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from epnet.errors import PeerError
 from epnet.sockets import PIECE_BYTES
 from epnet.turns import TURN_SECONDS, Turns
 
@@ -41,21 +42,29 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import ITransport
 
 
+BEHIND_BYTES: Final = 65536
+"""How much may follow what waits already: a session publishes nothing then, and TLS has next to
+nothing to say by itself."""
+
+
 @implementer(IPullProducer, IConsumer, ISystemHandle)
 class PromptTransport(proxyForInterface(ITCPTransport, "original")):  # type: ignore[misc]
     """A TCP transport that sends at once what the system takes.
 
     The rest waits in the transport below, and while it does, all that follows waits behind it and
-    the producer is paused.
+    the producer is paused.  What TLS has to answer follows all the same; of a peer that asks and
+    asks and reads nothing (RFC 8446 §4.6.3) that would be more and more.
 
     original: the transport below.
+    overrun: whether the connection was ended for that.
     """
 
     def __init__(self, original: Connection) -> None:
         super().__init__(original)
         self._send = original.getHandle().send
         self._producer: IPushProducer | None = None
-        self._waiting = False
+        self._waiting = self.overrun = False
+        self._behind = 0
 
     def getHandle(self) -> object:
         """The socket."""
@@ -71,6 +80,12 @@ class PromptTransport(proxyForInterface(ITCPTransport, "original")):  # type: ig
             if sent == len(data):
                 return
             data = data[sent:]
+        elif self._waiting:
+            self._behind += len(data)
+            if self._behind > BEHIND_BYTES:
+                self.overrun = True
+                self.original.abortConnection()
+                return
         self.original.write(data)
         self._wait()
 
@@ -101,7 +116,7 @@ class PromptTransport(proxyForInterface(ITCPTransport, "original")):  # type: ig
     def resumeProducing(self) -> None:
         """The transport below has sent everything."""
         if self._waiting:
-            self._waiting = False
+            self._waiting, self._behind = False, 0
             self.original.unregisterProducer()
             if self._producer is not None:
                 self._producer.resumeProducing()
@@ -237,6 +252,8 @@ class PromptTLS(TLSMemoryBIOProtocol):
             self.left = b""
             if self.pace is not None:
                 self.pace.readers.forget(self)
+            if getattr(self.transport, "overrun", False):
+                self._reason = Failure(PeerError("it does not read what TLS answers it"))
             super().connectionLost(reason)
 
     def _take(self, data: bytes) -> None:
@@ -258,7 +275,7 @@ class PromptTLS(TLSMemoryBIOProtocol):
         try:
             data = connection.recv(len(record))
         except SSL.WantReadError:
-            pass  # a word of TLS about the connection, a ticket for one; it asks for no answer
+            self._flushSendBIO()  # a word of TLS about the connection, which may ask for an answer
         except SSL.ZeroReturnError:
             self._flushReceiveBIO()  # its goodbye, made longer: the plain way finds it again
         except SSL.Error:

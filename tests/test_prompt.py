@@ -15,21 +15,23 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.tcp import Server
-from twisted.internet.testing import MemoryReactor, StringTransport
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet import prompt
-from epnet.prompt import PromptTLS, PromptTLSFactory, PromptTransport, Records
+from epnet.prompt import BEHIND_BYTES, PromptTLS, PromptTLSFactory, PromptTransport, Records
 from epnet.sockets import PIECE_BYTES, sendPromptly
 from epnet.testing import issueTrusts
 from epnet.tls import Trust
 from epnet.turns import Turns
+from tests.test_security import HANDSHAKE_RECORD, encrypted, expanded
 from tests.test_sockets import Publisher
 from tests.tlscase import Recorder
 
 PIECE = b"p" * 1500
+KEY_UPDATE_REQUESTED = bytes.fromhex("18 000001 01")  # RFC 8446 §4.6.3
 
 
 class TransportTests(SynchronousTestCase):
@@ -43,7 +45,7 @@ class TransportTests(SynchronousTestCase):
         self.peer.settimeout(5)
         self.addCleanup(self.peer.close)
         self.addCleanup(ours.close)
-        self.reactor = MemoryReactor()
+        self.reactor = MemoryReactorClock()
         self.result: object = None
         self.below = Server(ours, Protocol(), address, None, 1, self.reactor)
         sendPromptly(self.below)
@@ -101,6 +103,25 @@ class TransportTests(SynchronousTestCase):
         self.transport.loseConnection()
         self.assertEqual(self.drain(len(written)), written)
         self.assertIsInstance(self.result, ConnectionDone)
+
+    def test_whatFollowsWhatWaitsIsBounded(self) -> None:
+        """A peer may make TLS answer, and not read the answers."""
+        self.fill()
+        for _ in range(BEHIND_BYTES // 100):
+            self.transport.write(b"a" * 100)
+        self.reactor.advance(0)
+        self.assertTrue(self.below.connected)
+        self.transport.write(b"a" * 100)
+        self.reactor.advance(0)
+        self.assertFalse(self.below.connected)
+        self.assertTrue(self.transport.overrun)
+
+    def test_asMuchMayFollowAgainOnceAllIsSent(self) -> None:
+        for _ in range(3):
+            written = self.fill()
+            self.transport.write(b"a" * (BEHIND_BYTES // 2))
+            self.drain(len(written) + BEHIND_BYTES // 2)
+        self.assertFalse(self.transport.overrun)
 
     def test_whoComesLateIsPaused(self) -> None:
         self.fill()
@@ -309,6 +330,28 @@ class LikenessTests(SynchronousTestCase):
         steps += [("write", True, 99), ("carry", True, None), ("close", True, None)]
         plain = self.story(steps, TLSMemoryBIOFactory, TLSMemoryBIOFactory)
         self.assertEqual(self.story(steps, TLSMemoryBIOFactory, PromptTLSFactory), plain)
+
+    def test_whatTLSAsksForInALongRecordIsAnsweredAsInAnyOther(self) -> None:
+        """Else the answers to a peer that asks and asks would be kept until we have words."""
+        secrets: list[bytes] = []
+        context = self.trusts["device"]._context
+        context.set_keylog_callback(lambda connection, line: secrets.append(line))
+        clock, wrapped = Clock(), Factory.forProtocol(Protocol)
+        device = End(self.trusts["device"].clientFactory(wrapped, clock=clock), clock)
+        router = End(self.trusts["router"].serverFactory(wrapped, clock=clock), clock)
+        for _ in range(2):
+            carry(device, router, [65536])
+            carry(router, device, [65536])
+        [told] = [each.split()[2] for each in secrets if each.startswith(b"CLIENT_TRAFFIC")]
+        secret = bytes.fromhex(told.decode())
+        padded = KEY_UPDATE_REQUESTED + bytes([HANDSHAKE_RECORD]) + bytes(20)
+        answers = []
+        for _ in range(3):
+            router.tls.dataReceived(encrypted(secret, padded, 0))
+            answers.append(len(router.take()))
+            secret = expanded(secret, b"traffic upd", 48)
+        # OpenSSL answers the first one with what comes next, be it another one or words of ours.
+        self.assertEqual(answers, [0, 27, 27])
 
 
 class PaceTests(SynchronousTestCase):

@@ -489,15 +489,17 @@ def clientHello() -> bytes:
 
 def encrypted(secret: bytes, content: bytes, kind: int) -> bytes:
     """The first record under a traffic secret of TLS_AES_256_GCM_SHA384 (RFC 8446 §5.2, §7.3)."""
-
-    def expand(label: bytes, length: int) -> bytes:
-        full = b"tls13 " + label
-        info = length.to_bytes(2) + bytes([len(full)]) + full + b"\0"
-        return HKDFExpand(SHA384(), length, info).derive(secret)
-
     inner = content + bytes([kind])
     header = bytes([DATA_RECORD, 3, 3]) + (len(inner) + 16).to_bytes(2)
-    return header + AESGCM(expand(b"key", 32)).encrypt(expand(b"iv", 12), inner, header)
+    key, nonce = expanded(secret, b"key", 32), expanded(secret, b"iv", 12)
+    return header + AESGCM(key).encrypt(nonce, inner, header)
+
+
+def expanded(secret: bytes, label: bytes, length: int) -> bytes:
+    """What follows from a secret; under ``traffic upd`` the one after an update of the key."""
+    full = b"tls13 " + label
+    info = length.to_bytes(2) + bytes([len(full)]) + full + b"\0"
+    return HKDFExpand(SHA384(), length, info).derive(secret)
 
 
 def keyThatClaimsToBeOf(public: object) -> crypto.PKey:

@@ -98,9 +98,13 @@ class Doorkeeper:
             oldest.turnAway("too many connections that have not said who they are")
 
     def left(self, stranger: Stranger) -> None:
-        """One is gone, or no stranger any more."""
+        """One is gone."""
         self._strangers.left(stranger)
         self._turns.forget(stranger)
+
+    def known(self, stranger: Stranger) -> None:
+        """One is no stranger any more; what it has said behind its greeting still has its turn."""
+        self._strangers.left(stranger)
 
     def queue(self, stranger: Stranger) -> None:
         """There is something to compute: what it sent before its session is open, or it is gone."""
@@ -263,7 +267,7 @@ class Stranger(Protocol):
         assert isinstance(tls, TLSMemoryBIOProtocol)
         assert isinstance(tls.wrappedProtocol, EPProtocol)
         self._tls, self.protocol = tls, tls.wrappedProtocol
-        self.protocol.whenKnown = lambda: self._door.doorkeeper.left(self)
+        self.protocol.whenKnown = lambda: self._door.doorkeeper.known(self)
         tls.makeConnection(self.transport)
         return tls
 

@@ -301,6 +301,16 @@ class TurnTests(DoorTestCase):
         self.reactor.turn()
         self.assertEqual(transport.producerState, "producing")
 
+    def test_whatItSaidBehindItsGreetingIsTakenThoughItIsNoStrangerAnyMore(self) -> None:
+        [(stranger, transport)] = self.knocks(1, PIECE_OF_A_HELLO)
+        self.reactor.turn()
+        stranger.dataReceived(b"more")
+        assert stranger.protocol is not None
+        stranger.protocol.whenKnown()  # for its greeting, which was read elsewhere
+        self.assertEqual(len(self.connections.doorkeeper), 0)
+        self.reactor.turn()
+        self.assertEqual(transport.producerState, "producing")
+
     def test_nothingIsComputedForWhoIsGone(self) -> None:
         made = self.knocks(3, PIECE_OF_A_HELLO)
         made[0][0].connectionLost(Failure(ConnectionDone()))

@@ -240,6 +240,11 @@ class Port(BasePort):
             or self.states != _IDLE
         )
 
+    @property
+    def mayDraw(self) -> bool:
+        """Whether its device may still draw by an older grant."""
+        return self._draw.isHigher
+
     def dozes(self, now: float) -> bool:
         """Whether a plan may leave it alone: `doze` found it idle, and nothing has changed."""
         if self.leaving or not self._doze.lasts(now):

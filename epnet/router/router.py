@@ -20,7 +20,7 @@ from zope.interface import implementer
 from epnet.errors import UsageError
 from epnet.identity import Peer
 from epnet.interfaces import ILink, INode
-from epnet.lifecycle import Ending
+from epnet.lifecycle import Cause, Ending
 from epnet.router import shedding
 from epnet.router.accounts import Accounts
 from epnet.router.allocation import Allocation, allocate
@@ -52,6 +52,8 @@ HURRY_SECONDS: Final = 0.02
 
 HURRY_FACTOR: Final = 5.0
 """The same, in times that the last plan took: so they cost a fifth of a core at most."""
+
+REPLACED: Final = Ending(Cause.LEFT, "another connection takes its place")
 
 MOST_ROUNDS: Final = 8
 """How often in one call a decision may lead to another one; the next pulse goes on from there."""
@@ -101,6 +103,7 @@ class Router:
         self._ungoverned: set[Port] = set()
         self._limits: dict[str, tuple[float, float | None]] = {}
         self._byLink: dict[ILink, Port] = {}
+        self._dropped: set[Port] = set()
         self._shedList = shedding.NOTHING
         self._shedListAt = -inf
         self._ticked = self._planned = self._metered = clock.seconds()
@@ -194,26 +197,35 @@ class Router:
     def _refuse(self, port: Port, reason: str) -> None:
         """There is no port any more for a device: it drains and goes."""
         self.log.warn("{identity} is refused: {reason}", identity=port.identity, reason=reason)
+        port.refused = True
         if port.link is None:
-            del self.ports[port.identity]
+            self._drop(port)
         else:
-            port.refused = True
             port.link.disconnect(reason)
+
+    def _drop(self, port: Port) -> None:
+        """Forget a port whose device is gone, once that can draw nothing any more."""
+        if port.mayDraw:
+            self._dropped.add(port)
+            return
+        self._dropped.discard(port)
+        del self.ports[port.identity]
 
     # INode
 
     def sessionOpened(self, link: ILink) -> None:
         """A device has connected: it gets its port back, or a new one, or is refused."""
         identity = link.peer.identity
+        former = self.ports.get(identity)
+        if former is not None and former.link is not None:
+            # The register of connections ends the old one first.  Should it not, nothing goes on.
+            self.sessionClosed(former.link, REPLACED)
         try:
             port = self._portFor(link.peer)
         except PortRefused as refused:
             self.log.warn("{identity} is refused: {reason}", identity=identity, reason=str(refused))
             link.disconnect(str(refused))
             return
-        before = self.ports.get(identity)
-        if before is not None and before.link is not None:
-            self._byLink.pop(before.link, None)
         self.ports[identity] = port
         port.limit(*self._limits.get(identity, (None, None)))
         port.attach(link)
@@ -305,7 +317,7 @@ class Router:
         port.detach(ending.reason, now)
         self.neighbours.closed(port)
         if port.refused:
-            del self.ports[port.identity]
+            self._drop(port)
         if busy:
             self._fellAway(now)
 
@@ -362,6 +374,8 @@ class Router:
             port.follow(now)
             decided(port, made.steps[port.identity], now)
             port.doze(now)
+        for port in tuple(self._dropped):
+            self._drop(port)
         self._consentEnds = min((port.consentEnds for port in ports), default=inf)
         self._prepareShedding(ports, made.standing_w, now)
         took = perf_counter() - began
@@ -428,13 +442,16 @@ class Router:
     def _portFor(self, peer: Peer) -> Port:
         """The port for a device that connects.  Raises `PortRefused` if it has none."""
         port = self.ports.get(peer.identity)
-        if port is None or port.refused:
+        if port is None:
             return self._makePort(peer)
+        settings = port.settings
         if isinstance(self._makePort, IDescribable):
             # Whoever comes now may be somebody who only says the name of who was here before.
             settings = self._makePort.settingsOf(peer)
-            if misfit(port, settings) is not None:
-                return self._makePort(peer)
-            if settings != port.settings:
-                port.describe(settings)
+        if port.refused or misfit(port, settings) is not None:
+            if port.mayDraw:
+                raise PortRefused("its former port has not come to rest: come again in a second")
+            return self._makePort(peer)
+        if settings != port.settings:
+            port.describe(settings)
         return port

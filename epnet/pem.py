@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -11,14 +13,17 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from epnet.errors import UsageError
 
+_END: Final = re.compile(rb"^-----END [^-\n]+-----\s*$", re.MULTILINE)
+
 
 def readCertificates(path: Path, what: str = "certificate") -> list[x509.Certificate]:
     """Read all certificates of a PEM file, one or more, in their order.
 
     what: what the file is for, for the errors ("certificate", "authority").
-    Raises `UsageError` if the file is missing, unreadable or holds no certificate.
+    Raises `UsageError` if the file is missing, unreadable, not whole or holds no certificate.
     """
     content = _read(path, what)
+    checkWhole(path, content)
     try:
         return x509.load_pem_x509_certificates(content)
     except ValueError as error:
@@ -26,6 +31,18 @@ def readCertificates(path: Path, what: str = "certificate") -> list[x509.Certifi
             f"the {what} file {path} holds no valid PEM certificate; "
             "it must contain '-----BEGIN CERTIFICATE-----'"
         ) from error
+
+
+def checkWhole(path: Path, content: bytes) -> None:
+    """Raise `UsageError` for a PEM file of which something has a beginning and no end.
+
+    It may still be being written, or the disk is full.  What is missing would be forgotten without
+    a word: an authority whose devices are believed no more, somebody revoked who is again.
+    """
+    if content.count(b"-----BEGIN ") != len(_END.findall(content)):
+        raise UsageError(
+            f"{path} is not whole: something in it begins and does not end; write it anew"
+        )
 
 
 def readPrivateKey(path: Path) -> PrivateKeyTypes:

@@ -59,6 +59,16 @@ class LoadTests(TLSTestCase):
             getattr(paths, field).write_text("nonsense")
             self.assertUsageError(paths, str(getattr(paths, field)), "PEM", "-----BEGIN")
 
+    def test_filesThatAreNotWhollyWrittenAreNamed(self) -> None:
+        """What is missing would be forgotten without a word."""
+        for field in ("certificate", "authority"):
+            paths = self.issue("ev")
+            path = getattr(paths, field)
+            pem = path.read_bytes()
+            for length in (20, len(pem) // 2, len(pem) - 8):
+                path.write_bytes(pem + pem[:length])
+                self.assertUsageError(paths, str(path), "not whole")
+
     def test_encryptedKeyIsExplained(self) -> None:
         paths = self.issue("ev")
         key = readPrivateKey(paths.key)

@@ -10,6 +10,8 @@ from attrs import evolve
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.name import _ASN1Type
+from cryptography.x509.oid import NameOID
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.errors import PeerError, UsageError
@@ -144,6 +146,12 @@ class ReadTests(SynchronousTestCase):
         found = self.read(later + pem + later)
         self.assertEqual(found.nextUpdate, NOON + timedelta(days=1))
 
+    def test_aFileThatIsNotWhollyWrittenIsRefused(self) -> None:
+        pem = self.pem(self.builder(self.authority), self.authority)
+        for half in (pem[:30], pem[: len(pem) // 2], pem[:-10]):
+            for content in (pem + half, half + pem, half):
+                self.assertIn("not whole", self.refusal(content), content)
+
     def test_aListByAnotherIsRefusedThoughItBearsTheName(self) -> None:
         other = initAuthority(Path(self.mktemp()), now=NOON)  # of the same name
         self.assertIn("not signed by", self.refusal(self.pem(self.builder(other), other)))
@@ -160,6 +168,26 @@ class ReadTests(SynchronousTestCase):
             )
             with broken:
                 self.assertIn("not signed by", self.refusal(pem))
+
+    def test_aNameThatIsWrittenInAnotherKindOfTextIsTheSame(self) -> None:
+        """OpenSSL takes it for the same, too (RFC 5280 §7.1)."""
+        name = self.authority.certificate.subject.rfc4514_string().removeprefix("CN=")
+        printable = x509.NameAttribute(NameOID.COMMON_NAME, name, _ASN1Type.PrintableString)
+        files = issueCertificate(self.authority, "thief", out=Path(self.mktemp()))
+        [thief] = readCertificates(files.certificate)
+        entry = (
+            x509.RevokedCertificateBuilder()
+            .serial_number(thief.serial_number)
+            .revocation_date(NOON)
+            .build()
+        )
+        builder = (
+            x509.CertificateRevocationListBuilder(x509.Name([printable]))
+            .last_update(NOON)
+            .next_update(NOON + timedelta(days=1))
+            .add_revoked_certificate(entry)
+        )
+        self.assertIn(thief, self.read(self.pem(builder, self.authority)))
 
     def test_aPartialListIsRefused(self) -> None:
         builder = self.builder(self.authority).add_extension(
@@ -185,7 +213,7 @@ class ReadTests(SynchronousTestCase):
             def issuer(self) -> x509.Name:
                 raise ValueError("broken")
 
-        some = Revocations(frozenset({(b"", 1)}), None)
+        some = Revocations(frozenset({(x509.Name([]), 1)}), None)
         self.assertIn(Unreadable(), some)  # type: ignore[arg-type]
         self.assertNotIn(Unreadable(), NOTHING_REVOKED)  # type: ignore[arg-type]
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from epnet.errors import UsageError
 from epnet.identity import UNPARSABLE, readCertificate
-from epnet.pem import readCertificates
+from epnet.pem import checkWhole, readCertificates
 from epnet.pki import issuedCertificates, loadAuthority
 from epnet.state import replaceFile
 
@@ -36,11 +36,12 @@ _BACKDATE: Final = timedelta(hours=1)  # the clocks of small devices lag
 class Revocations:
     """What the lists say.
 
-    serials: of each revoked certificate the issuer's name in DER form, and the serial number.
+    serials: of each revoked certificate the issuer's name, whatever kind of text it is written in,
+        and the serial number.
     nextUpdate: when the first of the lists is outdated; None where that is not said.
     """
 
-    serials: frozenset[tuple[bytes, int]]
+    serials: frozenset[tuple[x509.Name, int]]
     nextUpdate: datetime | None
 
     def __contains__(self, certificate: x509.Certificate) -> bool:
@@ -48,7 +49,7 @@ class Revocations:
         if not self.serials:
             return False
         try:
-            key = (certificate.issuer.public_bytes(), certificate.serial_number)
+            key = (certificate.issuer, certificate.serial_number)
         except UNPARSABLE:
             return True
         return key in self.serials
@@ -61,8 +62,8 @@ def readRevocations(path: Path, authorities: Sequence[x509.Certificate]) -> Revo
     """Read the lists in a PEM file, one or more.
 
     authorities: those whose lists count.
-    Raises `UsageError` if the file is missing, unreadable or no list, and for a list that is not
-    by one of the authorities or that says more than which certificates are revoked.
+    Raises `UsageError` if the file is missing, unreadable, not whole or no list, and for a list
+    that is not by one of the authorities or that says more than which certificates are revoked.
     """
     lists = _readLists(path)
     for each in lists:
@@ -75,9 +76,7 @@ def readRevocations(path: Path, authorities: Sequence[x509.Certificate]) -> Revo
             raise UsageError(f"the revocation list {path} is a partial one; give a complete one")
     updates = [each.next_update_utc for each in lists if each.next_update_utc is not None]
     return Revocations(
-        frozenset(
-            (each.issuer.public_bytes(), entry.serial_number) for each in lists for entry in each
-        ),
+        frozenset((each.issuer, entry.serial_number) for each in lists for entry in each),
         min(updates, default=None),
     )
 
@@ -182,7 +181,9 @@ def _number(crl: x509.CertificateRevocationList | None) -> int:
 
 def _readLists(path: Path) -> list[x509.CertificateRevocationList]:
     try:
-        lists = [x509.load_pem_x509_crl(pem) for pem in _PEM.findall(path.read_bytes())]
+        content = path.read_bytes()
+        checkWhole(path, content)
+        lists = [x509.load_pem_x509_crl(pem) for pem in _PEM.findall(content)]
         for each in lists:
             _ = each.extensions  # parsed on demand: here, where an error is understood
     except FileNotFoundError as error:

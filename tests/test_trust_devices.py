@@ -131,6 +131,13 @@ class ListTests(TLSTestCase):
             self.assertEqual(readDevices(self.path), left)
             self.assertTrue(self.path.read_text().startswith("# ours\n"))
 
+    def test_aListWithoutItsLastDeviceIsNotEmpty(self) -> None:
+        self.write(f"{ONE} ev-1\n")
+        removeDevices(self.path, "ev-1")
+        self.assertEqual(readDevices(self.path), {})
+        self.write("")
+        self.assertIn("is empty", str(self.assertRaises(UsageError, readDevices, self.path)))
+
     @given(
         st.dictionaries(
             st.binary(min_size=32, max_size=32),
@@ -140,7 +147,7 @@ class ListTests(TLSTestCase):
     )
     def test_whatIsAddedIsRead(self, devices: dict[bytes, str]) -> None:
         path = Path(self.mktemp())
-        path.write_text("")
+        path.write_text("\n")
         for fingerprint, identity in devices.items():
             addDevice(path, fingerprint.hex(), identity)
         self.assertEqual(readDevices(path), {key.hex(): name for key, name in devices.items()})

@@ -24,7 +24,7 @@ from epnet.pem import readCertificates
 from epnet.pki import CertificatePaths, initAuthority, issueCertificate
 from epnet.testing import MemoryPair
 from epnet.tls import Trust
-from epnet.trust.devicelist import addDevice, devicesPath, removeDevices
+from epnet.trust.devicelist import addDevice, devicesPath, keyFingerprint, removeDevices
 from epnet.trust.keeper import TrustKeeper
 from epnet.trust.revocation import revocationPaths, revoke
 from epnet.trust.sources import DEVICES, TrustSources
@@ -265,6 +265,28 @@ class BrokenEditTests(KeeperTestCase):
         )
         self.assertEqual(said, ["trust was read anew from its files"])
 
+    def test_aBugInOneDoesNotKeepTheOtherFromBeingGoneBy(self) -> None:
+        thief = self.connect("thief")
+        revoke(self.folder, ["thief"])
+        with patch.object(TrustSources, "loadCredentials", side_effect=ZeroDivisionError):
+            self.advance(6)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertIs(thief.server.session.phase, Phase.CLOSED)
+
+    def test_whatCouldNotBeReadIsTriedAgainEveryHour(self) -> None:
+        """As where a clock was wrong, and the renewed certificate not valid yet."""
+        self.keeper.stopService()
+        with patch("epnet.trust.keeper.RECHECK_SECONDS", 10):
+            self.keep(self.sources)
+        thief = self.connect("thief")
+        revoke(self.folder, ["thief"])
+        with patch.object(TrustSources, "loadPolicy", side_effect=UsageError("no more files")):
+            self.advance(6)
+        self.assertOpen(thief)
+        said = self.logged(lambda: self.advance(30), LogLevel.info)
+        self.assertEqual(said.count("trust was read anew from its files"), 1)
+        self.assertIs(thief.server.session.phase, Phase.CLOSED)
+
     def test_aBugDoesNotEndTheWatch(self) -> None:
         with patch.object(TrustSources, "signature", side_effect=ZeroDivisionError):
             self.advance(4)
@@ -306,6 +328,30 @@ class DevicesTests(KeeperTestCase):
         ev = self.connect("ev", self.ev)
         removeDevices(self.list, "ev")
         self.trustDevice(self.ev, "charger")
+        self.advance(6)
+        self.assertIs(ev.server.session.phase, Phase.CLOSED)
+
+    def test_aDeviceForWhichLessIsVouchedIsLeftToComeBack(self) -> None:
+        """By its key alone, its certificate's tenant counts for nothing: anybody could write it."""
+        rich = self.issue("rich", tenant="ours")
+        self.trustDevice(rich, "rich")
+        self.advance(6)
+        pair = self.connect("rich", rich)
+        self.assertEqual(pair.server.peer.tenant, "ours")
+        removeDevices(self.list, "rich")
+        [certificate] = readCertificates(rich.certificate)
+        addDevice(self.list, keyFingerprint(certificate), "rich")
+        self.advance(6)
+        self.assertIs(pair.server.session.phase, Phase.CLOSED)
+        self.assertIsNone(self.connect("rich", rich).server.peer.tenant)
+
+    def test_aListThatIsEmptyMayBeBeingWritten(self) -> None:
+        ev = self.connect("ev", self.ev)
+        self.list.write_bytes(b"")
+        [line] = self.logged(lambda: self.advance(6), LogLevel.critical)
+        self.assertIn("is empty", line)
+        self.assertOpen(ev)
+        self.list.write_text("# nobody\n")
         self.advance(6)
         self.assertIs(ev.server.session.phase, Phase.CLOSED)
 

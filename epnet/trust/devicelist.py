@@ -66,8 +66,8 @@ def parseFingerprint(text: str) -> str:
 def readDevices(path: Path) -> dict[str, str]:
     """Read the list: identities by fingerprint.
 
-    Raises `UsageError`, with the number of the line, for a list that is missing or unreadable, a
-    line that is neither a device nor a comment, and a fingerprint with two identities.
+    Raises `UsageError`, with the number of the line, for a list that is missing, unreadable or
+    empty, a line that is neither a device nor a comment, and a fingerprint with two identities.
     """
     devices: dict[str, str] = {}
     for number, line in enumerate(_lines(path), 1):
@@ -119,7 +119,7 @@ def removeDevices(path: Path, name: str) -> int:
 
 def _lines(path: Path) -> Iterator[str]:
     try:
-        yield from path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise UsageError(
             f"the list of trusted devices {path} does not exist; begin one with 'epnet pki trust "
@@ -127,6 +127,11 @@ def _lines(path: Path) -> Iterator[str]:
         ) from error
     except (OSError, UnicodeError) as error:
         raise UsageError(f"cannot read the list of trusted devices {path}: {error}") from error
+    if not text:  # as while it is written, or on a full disk
+        raise UsageError(
+            f"the list of trusted devices {path} is empty; to trust nobody, write a line with '#'"
+        )
+    yield from text.splitlines()
 
 
 def _parseLine(line: str) -> tuple[str, str] | None:
@@ -140,4 +145,5 @@ def _parseLine(line: str) -> tuple[str, str] | None:
 
 
 def _write(path: Path, lines: list[str]) -> None:
-    replaceFile(path, "".join(f"{line}\n" for line in lines).encode(), 0o644)
+    text = "".join(f"{line}\n" for line in lines) or _HEADER
+    replaceFile(path, text.encode(), 0o644)

@@ -4,10 +4,12 @@
    on SIGHUP, they are read anew.
 2. What we present and whom we trust are taken over one by one.  What cannot be read, or does not
    fit together, stays as it was, and the log says so loudly: a slip of the pen must not lock a
-   house out.
+   house out.  It is tried again every hour, since not all that fails is in the files: a clock may
+   have been wrong, or too many files open.
 3. New connections go by the new trust at once.  Every open session is judged again, a few at a
-   time; one whose peer is no longer trusted drains and is left with the reason.  So it is every
-   hour, for certificates that have expired meanwhile.
+   time; one whose peer is no longer trusted drains and is left with the reason, and so is one of
+   whom more is vouched for now, or less: it may come back.  So it is every hour, for certificates
+   that have expired meanwhile.
 4. Once a day the log warns of what expires within 30 days: our certificate, the authority, the
    revocation list, and the certificates of connected peers.
 """
@@ -32,6 +34,7 @@ from epnet.state import Watch
 
 if TYPE_CHECKING:
     from epnet.connections import Connections
+    from epnet.identity import Peer
     from epnet.protocol import EPProtocol
     from epnet.tls import Trust
     from epnet.trust.sources import TrustSources
@@ -75,6 +78,7 @@ class TrustKeeper(Service):
         self._connections = connections
         self._timeOfDay = timeOfDay
         self._watch = Watch(lambda: self._sources.signature())
+        self._hasFailed = False
         self._cooperator = Cooperator(
             terminationPredicateFactory=lambda: lambda: True,  # one batch at a time
             scheduler=lambda call: clock.callLater(PAUSE_SECONDS, call),
@@ -84,7 +88,7 @@ class TrustKeeper(Service):
             period: LoopingCall(self._guarded, call)
             for period, call in (
                 (POLL_SECONDS, self._poll),
-                (RECHECK_SECONDS, self._recheck),
+                (RECHECK_SECONDS, self._hourly),
                 (WARN_SECONDS, self._warn),
             )
         }
@@ -115,6 +119,7 @@ class TrustKeeper(Service):
     def reload(self) -> None:
         """Read everything anew, now."""
         self._watch.take()
+        self._hasFailed = False
         with self._keepingWhatWeHad("whom we trust"):
             self._trust.believe(self._sources.loadPolicy())
         with self._keepingWhatWeHad("our certificate"):
@@ -151,13 +156,22 @@ class TrustKeeper(Service):
     def _keepingWhatWeHad(self, what: str) -> Iterator[None]:
         try:
             yield
-        except UsageError as error:
+        except Exception as error:
+            self._hasFailed = True
+            if not isinstance(error, UsageError):
+                self.log.failure("error in our own code while trust was read anew")
             securityLog.critical(
                 "CANNOT RENEW {what}, so the old state stays in force: {error}",
                 what=what,
                 error=str(error),
                 security=True,
             )
+
+    def _hourly(self) -> None:
+        if self._hasFailed:
+            self.reload()
+        else:
+            self._recheck()
 
     # Open sessions
 
@@ -176,17 +190,24 @@ class TrustKeeper(Service):
     def _judge(self, protocol: EPProtocol) -> None:
         peer = protocol.peer
         try:
-            protocol.factory.authenticate(peer.parameters, protocol)
+            now = protocol.factory.authenticate(peer.parameters, protocol)
         except PeerError as error:
-            securityLog.warn(
-                "{us}: session with {identity} at {address} no longer trusted: {reason}",
-                us=self._connections.node.parameters.identity,
-                identity=peer.identity,
-                address=protocol.address,
-                reason=str(error),
-                security=True,
-            )
+            self._tellOf(protocol, f"no longer trusted: {error}")
             protocol.disconnect(f"no longer trusted: {error}")
+            return
+        if _vouched(now) != _vouched(peer):
+            self._tellOf(protocol, _CHANGED)
+            protocol.disconnect(_CHANGED, reconnect=True)
+
+    def _tellOf(self, protocol: EPProtocol, reason: str) -> None:
+        securityLog.warn(
+            "{us}: session with {identity} at {address} {reason}",
+            us=self._connections.node.parameters.identity,
+            identity=protocol.peer.identity,
+            address=protocol.address,
+            reason=reason,
+            security=True,
+        )
 
     # What expires
 
@@ -217,3 +238,10 @@ class TrustKeeper(Service):
                 expires=expiry.isoformat(),
                 security=True,
             )
+
+
+_CHANGED: Final = "no longer as it was: more is vouched for now, or less"
+
+
+def _vouched(peer: Peer) -> tuple[bool, str | None, str | None]:
+    return peer.authenticated, peer.tenant, peer.provider

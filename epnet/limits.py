@@ -50,6 +50,10 @@ class oneOf:
             raise UsageError(f"{attribute.name} is {value!r}: it must be one of {wanted}")
 
 
+UNVOUCHED: Final = 1000
+"""How many devices a node remembers, as far as nobody vouches for them."""
+
+
 @attrs.frozen
 class ConnectionLimits:
     """How many connections a node takes; each limit is 1 to 100,000.
@@ -60,6 +64,8 @@ class ConnectionLimits:
     strangersPerAddress: the same from one address.
     handshakes: flights of TLS handshakes that are computed at most before other connections are
         looked at again; `epnet.door` says how long they may take.
+    unvouched: devices that are remembered when one comes that nobody vouches for: see
+        `epnet.router.acquaintance`.
 
     An IPv6 network of 64 bits counts as one address: any host can take all of them.
     """
@@ -69,6 +75,7 @@ class ConnectionLimits:
     strangers: int = attrs.field(default=512, validator=between(1, 100_000))
     strangersPerAddress: int = attrs.field(default=64, validator=between(1, 100_000))
     handshakes: int = attrs.field(default=8, validator=between(1, 100_000))
+    unvouched: int = attrs.field(default=UNVOUCHED, validator=between(1, 100_000))
 
 
 @attrs.frozen

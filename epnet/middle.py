@@ -35,9 +35,12 @@ from epnet.devices.base import currentFor
 from epnet.identity import Peer
 from epnet.interfaces import IDevice, ILink, Limits, Reading
 from epnet.lifecycle import Ending
+from epnet.limits import UNVOUCHED
 from epnet.node import DeviceNode
 from epnet.passage import mixOf, pricesOf
+from epnet.router.acquaintance import whoMakesRoom
 from epnet.router.plainport import PlainPort
+from epnet.router.portmaker import PortRefused
 from epnet.router.settings import Tier
 from epnet.wire import (
     DemandParameters,
@@ -224,8 +227,10 @@ class MiddleNode(DeviceNode):
 
     device: the device itself.
     rating_w: the most that its upstream connection carries, W, above 0.
-    makePort: gives a device that connects for the first time its port.
+    makePort: gives a device that connects for the first time its port, or again once that has
+        been forgotten.
     upstream: which links lead upstream; the others lead to devices behind it.
+    mostUnvouched: how many devices it remembers when one comes that nobody vouches for.
     """
 
     device: MiddleDevice
@@ -243,16 +248,28 @@ class MiddleNode(DeviceNode):
         middle = MiddleDevice(device, clock, rating_w)
         super().__init__(middle, parameters, clock, upstream=upstream)
         self._makePort = makePort
+        self.mostUnvouched = UNVOUCHED
 
     def sessionOpened(self, link: ILink) -> None:
         """A link more, upstream or to a device behind."""
         if self.isUpstream(link):
             super().sessionOpened(link)
             return
-        identity, ports = link.peer.identity, self.device.ports
-        if identity not in ports:
-            ports[identity] = self._makePort(link.peer)
-        ports[identity].attach(link)
+        try:
+            self._portFor(link.peer).attach(link)
+        except PortRefused as refused:
+            link.disconnect(str(refused))
+
+    def _portFor(self, peer: Peer) -> PlainPort:
+        """The port of a device behind.  Raises `PortRefused` if it has none."""
+        ports = self.device.ports
+        if peer.identity not in ports:
+            gone = (p for p in ports.values() if _isForgettable(p))
+            forgotten = whoMakesRoom(peer, ports, self.mostUnvouched, gone)
+            if forgotten is not None:
+                del ports[forgotten.identity]
+            ports[peer.identity] = self._makePort(peer)
+        return ports[peer.identity]
 
     def messageReceived(self, link: ILink, message: Message) -> None:
         """Follow what the upstream allows, and what those behind want."""
@@ -298,6 +315,11 @@ class MiddleNode(DeviceNode):
     def _portOf(self, link: ILink) -> PlainPort | None:
         port = self.device.ports.get(link.peer.identity)
         return port if port is not None and port.link is link else None
+
+
+def _isForgettable(port: PlainPort) -> bool:
+    """Whether its device has gone, nothing flows any more, and nothing of it would be missed."""
+    return port.link is None and not port.isolation.blocked and not any(port.flows()[:2])
 
 
 def shares(parts: Sequence[_Part], room_w: float) -> list[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
 
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
@@ -105,6 +106,51 @@ class MiddleTestCase(SynchronousTestCase):
             self.router.ask()
             self.router.hear(offer(granted_w))
             self.node.advance(self.clock.seconds())
+
+
+class NamesTests(MiddleTestCase):
+    """Names without end behind it, where nobody vouches for them."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.node.mostUnvouched = 3
+        self.leave(self.load)
+
+    def arrive(self, identity: str) -> FakeLink:
+        link = FakeLink(self.node, self.clock, identity)
+        link.peer = evolve(link.peer, authenticated=False)
+        self.node.sessionOpened(link)
+        return link
+
+    def leave(self, link: FakeLink) -> None:
+        self.node.sessionClosed(link, LOST)
+
+    def test_theyAreNotAllRemembered(self) -> None:
+        for number in range(10):
+            self.leave(self.arrive(f"name-{number}"))
+        self.assertEqual(list(self.node.device.ports), ["name-7", "name-8", "name-9"])
+
+    def test_whoIsHereIsRememberedAndANewOneRefused(self) -> None:
+        for number in range(3):
+            self.arrive(f"name-{number}")
+        late = self.arrive("late")
+        [(reason, _)] = late.disconnected
+        self.assertIn("we know 3 devices", reason)
+        late.hear(wish(1000))
+        self.node.draining(late)
+        self.leave(late)
+        self.assertEqual(list(self.node.device.ports), ["name-0", "name-1", "name-2"])
+
+    def test_soIsAFaultAndWhatStillFlows(self) -> None:
+        faulty, flowing = self.arrive("faulty"), self.arrive("flowing")
+        faulty.hear(offer(1000).replace(isolation=Isolation(IsolationState.FAULT)))
+        self.leave(faulty)
+        self.leave(flowing)
+        self.converters["flowing"].import_w = 5.0
+        for number in range(5):
+            self.leave(self.arrive(f"name-{number}"))
+        self.assertEqual(list(self.node.device.ports), ["faulty", "flowing", "name-4"])
+        self.assertTrue(self.node.device.ports["faulty"].isolation.blocked)
 
 
 class UpstreamTests(MiddleTestCase):

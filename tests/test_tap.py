@@ -315,6 +315,18 @@ class ConverterTests(ServiceTestCase):
             self.assertEqual(node.ports["demo-car"].estimated, estimated)
 
 
+class UnvouchedTests(ServiceTestCase):
+    def test_theFileSaysHowManyAreRemembered(self) -> None:
+        file = Path(self.mktemp())
+        file.write_text("[limits]\nunvouched = 7\n")
+        through = self.node(self.make(client, *CLIENT, "--through=11000", f"--config={file}"))
+        [meters] = self.found(self.make(router, f"--config={file}"), MeterKeeper)
+        [connections] = meters
+        assert isinstance(connections, Connections)
+        assert isinstance(through, MiddleNode) and isinstance(connections.node, Router)
+        self.assertEqual((through.mostUnvouched, connections.node.mostUnvouched), (7, 7))
+
+
 class ThroughTests(ServiceTestCase):
     def test_onlyThenOthersAreConnectedThroughIt(self) -> None:
         self.assertNotIsInstance(self.node(self.make(client, *CLIENT)), MiddleNode)

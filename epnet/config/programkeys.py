@@ -227,6 +227,12 @@ LIMITS: Final = Table(
             "Connections whose peer is not validated yet; the oldest makes room.",
         ),
         key(
+            ConnectionLimits,
+            "unvouched",
+            Number(whole=True),
+            "Devices remembered under trust `open`; beyond, new names displace old ones.",
+        ),
+        key(
             SessionSettings,
             "handshake_s",
             Number("s"),

@@ -123,6 +123,18 @@ class Accounts:
             for account in self.byPort.values():
                 account.meter.missed(round(missed_s * 1e6))
 
+    def isForgettable(self, identity: str) -> bool:
+        """Whether no energy has ever gone through a port."""
+        account = self.byPort.get(identity)
+        return account is None or account.meter.idle
+
+    def forget(self, identity: str) -> None:
+        """Forget such an account; what is said to be stored behind its port is gone, too."""
+        account = self.byPort.pop(identity, None)
+        if account is not None and account.tank is not None:
+            tank = account.tank
+            self.books.went(tank.leave(tank.joules), tank.blend)
+
     def wereSaved(self, kept: Kept, when: float) -> None:
         """What was to be kept at that time, s, is in safety."""
         self.saved = kept

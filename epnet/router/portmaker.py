@@ -40,6 +40,14 @@ class IDescribable(IPortMaker, Protocol):
         """What is said of the port of a device.  Raises `PortRefused` if it has none."""
 
 
+@runtime_checkable
+class IForgetting(IPortMaker, Protocol):
+    """A maker of ports that keeps something of each device, as `PortMaker` does."""
+
+    def forget(self, identity: str) -> None:
+        """The port of a device has been forgotten."""
+
+
 def portFor(identity: str, settings: PortSettings, converter: IPort) -> Port:
     """A port of the kind that its side needs: on side C there are other routers."""
     return _kindFor(settings)(identity, settings, converter)
@@ -122,6 +130,11 @@ class PortMaker:
             found = GuardedConverter(converter, identity, self._clock)
             self._driven[identity, description] = found
         return found
+
+    def forget(self, identity: str) -> None:
+        """The port of a device has been forgotten; what drove it is let go of."""
+        for key in [key for key in self._driven if key[0] == identity]:
+            del self._driven[key]
 
     def settingsOf(self, peer: Peer) -> PortSettings:
         """What is said of the port of that device; of one that only says its name, the default.

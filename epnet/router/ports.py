@@ -245,6 +245,15 @@ class Port(BasePort):
         """Whether its device may still draw by an older grant."""
         return self._draw.isHigher
 
+    def isForgettable(self, now: float) -> bool:
+        """Whether its device has gone, nobody vouches for it, and nothing of it would be missed.
+
+        What an operator says of a device is kept elsewhere; energy is, too.
+        """
+        unvouched = self.peer is not None and not self.peer.authenticated
+        held = self.isolation.blocked or self._restraints.restBound(now) is not None
+        return unvouched and not (self.matters or self.refused or held)
+
     def dozes(self, now: float) -> bool:
         """Whether a plan may leave it alone: `doze` found it idle, and nothing has changed."""
         if self.leaving or not self._doze.lasts(now):

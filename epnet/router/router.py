@@ -21,8 +21,10 @@ from epnet.errors import UsageError
 from epnet.identity import Peer
 from epnet.interfaces import ILink, INode
 from epnet.lifecycle import Cause, Ending
+from epnet.limits import UNVOUCHED
 from epnet.router import shedding
 from epnet.router.accounts import Accounts
+from epnet.router.acquaintance import forgotten
 from epnet.router.allocation import Allocation, allocate
 from epnet.router.dynamics import TICK_SECONDS
 from epnet.router.fairness import Groups
@@ -33,7 +35,7 @@ from epnet.router.market import Market
 from epnet.router.neighbours import IUpstreams, Neighbours
 from epnet.router.planning import Place, Plan, idleStep, plan
 from epnet.router.policy import Policies
-from epnet.router.portmaker import IDescribable, IPortMaker, PortRefused, misfit
+from epnet.router.portmaker import IDescribable, IForgetting, IPortMaker, PortRefused, misfit
 from epnet.router.ports import Port
 from epnet.router.records import decided, summed
 from epnet.router.settings import PortSettings
@@ -73,6 +75,7 @@ class Router:
     accounts: the energy that went through the ports, and what travelled with it.
     invariants: what was checked of them, and what did not hold.
     standing_w: what the router itself uses, bus watts.
+    mostUnvouched: how many devices it remembers when one comes that nobody vouches for.
     neighbours: the other routers.
     """
 
@@ -95,6 +98,7 @@ class Router:
         self.accounts = accounts or Accounts(parameters.tenant)
         self.invariants = Invariants()
         self.standing_w = 0.0
+        self.mostUnvouched = UNVOUCHED
         self.neighbours = Neighbours(parameters.identity, upstreams)
         self._makePort = makePort
         self._clock = clock
@@ -443,6 +447,7 @@ class Router:
         """The port for a device that connects.  Raises `PortRefused` if it has none."""
         port = self.ports.get(peer.identity)
         if port is None:
+            self._makeRoom(peer)
             return self._makePort(peer)
         settings = port.settings
         if isinstance(self._makePort, IDescribable):
@@ -455,3 +460,10 @@ class Router:
         if settings != port.settings:
             port.describe(settings)
         return port
+
+    def _makeRoom(self, peer: Peer) -> None:
+        """Forget somebody for a device that has no port.  Raises `PortRefused` as that does."""
+        now = self._clock.seconds()
+        port = forgotten(peer, self.ports, self.accounts, self.mostUnvouched, now)
+        if port is not None and isinstance(self._makePort, IForgetting):
+            self._makePort.forget(port.identity)

@@ -8,12 +8,14 @@ from typing import Any
 from twisted.application.service import IService
 from twisted.internet.interfaces import IReactorTime
 
+from epnet.config.model import Configuration
 from epnet.connections import Connections
 from epnet.devices.makers import parseDevice
 from epnet.endpoints import Listener, defaultListen
 from epnet.errors import UsageError
 from epnet.factory import EPClientFactory, EPPeerFactory, EPServerFactory
 from epnet.interfaces import IDevice, INode
+from epnet.middle import MiddleNode
 from epnet.node import DeviceNode, parametersOf
 from epnet.tap.common import (
     CommonOptions,
@@ -67,11 +69,17 @@ def makeDeviceService(
     parameters = parametersOf(device, identity, ours.tenant, ours.provider)
     if ours.name is not None:
         parameters = parameters.replace(name=ours.name)
-    connections = Connections(makeNode(device, parameters, reactor), reactor)
+    node = makeNode(device, parameters, reactor)
+    connections = Connections(node, reactor)
     top = QuietStop(reactor)
     connections.setServiceParent(top)
     trustKeeper = keepTrust(top, trust, sources, connections)
-    keepConfiguration(top, options, trustKeeper, connections)
+
+    def apply(configuration: Configuration) -> None:
+        if isinstance(node, MiddleNode):
+            node.mostUnvouched = configuration.limits.connections.unvouched
+
+    keepConfiguration(top, options, trustKeeper, connections, apply)
     for text in upstreams:
         dialling = EPPeerFactory if peer else EPClientFactory
         keepUpstream(top, connections, trust, text, dialling)

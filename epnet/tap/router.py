@@ -167,6 +167,7 @@ def makeService(options: Options) -> IService:
         ports, default = configuration.ports, configuration.defaultPort
         if demonstrated:  # a demonstration takes everybody
             ports, default = {**demonstrated, **ports}, default or PortSettings()
+        router.mostUnvouched = configuration.limits.connections.unvouched
         router.describe(ports, default)
         router.neighbours.bus.describe(configuration.bus)
         (policies.configured if policies else router.setPolicies)(configuration.policies)

@@ -103,6 +103,7 @@ keep_days = 30
 connections = 10
 per_address = 5
 strangers = 20
+unvouched = 30
 handshake_s = 3
 session_s = 2
 idle_s = 4.5
@@ -179,6 +180,7 @@ class ReadingTests(SynchronousTestCase):
     def test_limits(self) -> None:
         limits, settings = self.read.limits.connections, self.read.sessionSettings
         self.assertEqual((limits.connections, limits.perAddress, limits.strangers), (10, 5, 20))
+        self.assertEqual(limits.unvouched, 30)
         self.assertEqual((settings.handshake, settings.greeting, settings.idleLoss), (3, 2, 4.5))
         self.assertEqual((settings.maxPayload, settings.publish), (4096, 0.05))
 

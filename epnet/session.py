@@ -44,6 +44,8 @@ from itertools import islice
 from math import inf
 from typing import ClassVar, Final, TypeVar
 
+import attrs
+
 from epnet.consent import CONSENT_LIFETIME
 from epnet.errors import PeerError
 from epnet.identity import Peer
@@ -365,6 +367,10 @@ class Session:
 
     def _sessionParametersReceived(self, message: Message) -> None:
         assert isinstance(message, SessionParameters)
+        if self.peer is not None and _saidOf(message) == _saidOf(self.peer.parameters):
+            # Whom to believe has not changed (`epnet.trust.keeper`), and to judge is dear.
+            self.peer = attrs.evolve(self.peer, parameters=message)
+            return
         try:
             peer = self._authenticate(message)
         except PeerError as error:
@@ -373,8 +379,6 @@ class Session:
         if self.peer is None:
             self.peer = peer
             self._lifecycle.accepted(peer)
-        elif _whoItIs(peer) == _whoItIs(self.peer):
-            self.peer = peer
         else:
             self._lifecycle.refused("Session Parameters name somebody else than before")
 
@@ -500,5 +504,6 @@ def _nobody(_: SessionParameters) -> Peer:
     raise PeerError("the connection is gone")
 
 
-def _whoItIs(peer: Peer) -> tuple[str, str | None, str | None]:
-    return peer.identity, peer.tenant, peer.provider
+def _saidOf(parameters: SessionParameters) -> tuple[str, str | None, str | None]:
+    """Who it says it is."""
+    return parameters.identity, parameters.tenant, parameters.provider

@@ -155,6 +155,22 @@ class GreetingTests(SessionTestCase):
         assert self.session.peer is not None
         self.assertEqual(self.session.peer.parameters.name, "renamed")
 
+    def test_S2_aRefreshIsNotJudgedAgain(self) -> None:
+        """To verify a certificate takes longer than anything else that a message can ask for."""
+        judged: list[SessionParameters] = []
+
+        def judge(parameters: SessionParameters) -> Peer:
+            judged.append(parameters)
+            return believe(parameters)
+
+        self.session = Session(SessionParameters(identity="us"), judge, self.now)
+        self.open()
+        self.hear(*[SessionParameters(identity="them", tenant="demo", session=s) for s in "abc"])
+        self.assertEqual(self.endings(), [])
+        self.assertEqual(len(judged), 1)
+        self.hear(SessionParameters(identity="thief"))
+        self.assertEnded(Cause.REFUSED, "not who it says")
+
     def test_S2_otherParametersEndIt(self) -> None:
         for other in (SessionParameters(identity="me"), SessionParameters(identity="them")):
             self.setUp()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -184,6 +186,45 @@ class TrustTests(SynchronousTestCase):
 
     def test_anIdentityForThisHost(self) -> None:
         self.assertTrue(hostIdentity("router").endswith("-router"))
+
+
+class SignalTests(SynchronousTestCase):
+    """Signals, as the reactor gets to know of them; handlers are not installed."""
+
+    def setUp(self) -> None:
+        self.turn: list[partial[object]] = []
+        self.told: list[str] = []
+        reactor = SimpleNamespace(
+            callFromThread=lambda *call: self.turn.append(partial(*call)),
+            callWhenRunning=lambda call: None,
+            stop=lambda: self.told.append("stop"),
+        )
+        self.top = QuietStop(reactor)
+        self.top.onHangup.append(lambda: self.told.append("read anew"))
+        self.top.startService()
+
+    def proceed(self) -> None:
+        turn, self.turn[:] = tuple(self.turn), []
+        for call in turn:
+            call()
+
+    def test_whoeverStopsItAgainChangesNothing(self) -> None:
+        self.top._stop(signal.SIGTERM, None)
+        self.top._stop(signal.SIGINT, None)
+        self.proceed()
+        self.top.stopService()
+        self.top._stop(signal.SIGTERM, None)
+        self.proceed()
+        self.assertEqual(self.told, ["stop"])
+
+    def test_nothingIsReadAnewWhileItStops(self) -> None:
+        self.top._hangUp(signal.SIGHUP, None)
+        self.proceed()
+        self.top._hangUp(signal.SIGHUP, None)
+        self.top._stop(signal.SIGTERM, None)
+        self.top._hangUp(signal.SIGHUP, None)
+        self.proceed()
+        self.assertEqual(self.told, ["read anew", "read anew", "stop"])
 
 
 class StartTests(SynchronousTestCase):

@@ -171,6 +171,7 @@ class QuietStop(MultiService):
         super().__init__()
         self.onHangup: list[Callable[[], object]] = []
         self._reactor = reactor
+        self._stopping = False
 
     def startService(self) -> None:
         """Start, and take the signals over once the reactor has installed its own handlers."""
@@ -185,14 +186,18 @@ class QuietStop(MultiService):
 
     def _hangUp(self, number: int, frame: FrameType | None) -> None:
         for call in self.onHangup:
-            self._reactor.callFromThread(call)
+            self._reactor.callFromThread(self._unlessStopping, call)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._reactor.callFromThread(self._stopOnce)
+        self._reactor.callFromThread(self._unlessStopping, self._stopOnce)
+
+    def _unlessStopping(self, call: Callable[[], object]) -> None:
+        if self.running and not self._stopping:
+            call()
 
     def _stopOnce(self) -> None:
-        if self.running:
-            self._reactor.stop()
+        self._stopping = True
+        self._reactor.stop()
 
 
 def keepTrust(

@@ -146,9 +146,12 @@ def labelPeer(
     Its identity is a mere label; tenant and provider count as absent.
     certificate: what it presented, if anything, which only tells it from others of that label.
 
-    Raises `IdentityRefused` if that label is not the expected one.
+    Raises `IdentityRefused` if that label is not the expected one, and for one that is empty or
+    would spoil the logs and pages that it stands in.
     """
     _checkExpected(parameters.identity, expected)
+    if not parameters.identity or not parameters.identity.isprintable():
+        raise IdentityRefused(f"identity {_quoted(parameters.identity)} cannot be shown")
     return Peer(parameters.identity, None, None, False, parameters, certificate)
 
 

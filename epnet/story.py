@@ -49,7 +49,7 @@ def tellOpened(protocol: EPProtocol, peer: Peer) -> None:
         "session with {identity} ({type}) at {address} open; {about}",
         event="opened",
         identity=peer.identity,
-        type=peer.parameters.type or "of no type",
+        type=_shown(peer.parameters.type or "of no type"),
         about=peer.certificate.brief if peer.certificate else "no certificate",
         **_fields(peer.certificate),
     )
@@ -87,7 +87,7 @@ def _tellSessionOver(protocol: EPProtocol, ending: Ending, failure: Failure | No
         inTransfer=ending.inTransfer,
         where=" in a transfer" if ending.inTransfer else "",
         cause=ending.cause.value,
-        reason=ending.reason,
+        reason=_shown(ending.reason),
         security=ending.cause is Cause.REFUSED or _isAboutTrust(failure),
         **_fields(protocol.peer.certificate),
     )
@@ -110,7 +110,7 @@ def _tellNoSession(protocol: EPProtocol, ending: Ending, failure: Failure | None
         direction="to" if dials else "from",
         about=f"; {whose}{certificate}" if certificate else "",
         cause=ending.cause.value,
-        reason=ending.reason,
+        reason=_shown(ending.reason),
         security=refused,
         **_fields(certificate),
     )
@@ -120,6 +120,11 @@ def _tell(protocol: EPProtocol, level: Any, text: str, **fields: object) -> None
     us = protocol.factory.node.parameters.identity
     log = securityLog if fields.get("security") else _log
     log.emit(level, "{us}: " + text, us=us, address=protocol.address, **fields)
+
+
+def _shown(text: str) -> str:
+    """What a peer says, without what would move the cursor of whoever reads the log."""
+    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def _fields(certificate: CertificateIdentity | None) -> dict[str, str]:

@@ -64,6 +64,15 @@ class StoryTests(SynchronousTestCase):
         self.assertEqual([e.get("security", False) for e in (opened, over)], [False, False])
         self.assertEqual(over["log_level"], LogLevel.info)
 
+    def test_whatAPeerSaysNeverMovesTheCursor(self) -> None:
+        self.car.connections.node.parameters = self.car.node.parameters.replace(type="\x1b[2J")
+        pair = self.pair()
+        pair.client.disconnect("bye\r2026-01-01 all is well\x1b[8m")
+        pair.advance(4.0)
+        [(begin, _), (end, _)] = self.told("router")
+        self.assertIn("session with car (\\x1b[2J) at", begin)
+        self.assertIn("peer left: bye\\r2026-01-01 all is well\\x1b[8m", end)
+
     def test_aLossIsAWarningAndSaysThatPowerWasFlowing(self) -> None:
         pair = self.pair()
         pair.cut()

@@ -70,6 +70,14 @@ class OpenTests(OpenTestCase):
         with patch.object(crypto.X509, "to_cryptography", side_effect=ValueError("broken")):
             self.assertIsNone(self.judge(ends[0], identity="ev").certificate)
 
+    def test_aNameThatCannotBeShownIsRefused(self) -> None:
+        """It stands in logs, on pages and in addresses, and nobody vouches for it."""
+        ends = self.connect(self.server(self.router), self.foreign(lambda context: None))
+        for name in ("", "car\n", "\x1b[2Jcar", "car\u202e"):
+            error = self.assertRaises(IdentityRefused, self.judge, ends[0], identity=name)
+            self.assertIn(f"identity {name!r} cannot be shown", str(error))
+        self.assertEqual(self.judge(ends[0], identity="Lådan i källaren").tenant, None)
+
     def test_anyServerDoesWhateverNameWasDialled(self) -> None:
         server = self.foreign(Presenting(self.issue("r", dns=["r.example"])), isClient=False)
         self.assertConnected(*self.connect(server, self.client(self.router, "other.example")))

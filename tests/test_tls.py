@@ -175,7 +175,7 @@ class ConnectionTests(TLSTestCase):
             [*readCertificates(paths.certificate), intermediate], readPrivateKey(paths.key)
         )
         sender = Trust(credentials, Authorities([root]))
-        serial = (root.subject.public_bytes(), intermediate.serial_number)
+        serial = (root.subject, intermediate.serial_number)
         revocations = Revocations(frozenset({serial}), None)
         policy = Authorities([root], revocations)
         server, _ = self.connect(self.server(Trust(credentials, policy)), self.client(sender))

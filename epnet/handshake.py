@@ -102,6 +102,10 @@ class CertificateRefused(SSL.Error, PeerError):
         return self.reason
 
 
+class NotYetValid(CertificateRefused):
+    """A certificate is not valid yet, or a clock is wrong."""
+
+
 def certificateProblem(whose: str, code: int, depth: int) -> str:
     """Say why OpenSSL refused a certificate.
 

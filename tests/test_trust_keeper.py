@@ -395,6 +395,19 @@ class RecheckTests(KeeperTestCase):
             ["no longer trusted: the certificate has expired"],
         )
 
+    def test_aClockThatIsSetBackEndsNoSession(self) -> None:
+        """A certificate that was valid when its session opened is not too young now."""
+        thief, stays = self.connect("thief"), self.connect("stays")
+        early = crypto.X509StoreContextError("too early", [9, 0, "too early"], None)
+        revoke(self.folder, ["thief"])
+        with patch.object(crypto.X509StoreContext, "get_verified_chain", side_effect=early):
+            lines = self.logged(lambda: (self.keeper.reload(), self.advance(3)), LogLevel.warn)
+        self.assertOpen(stays)
+        self.assertIs(thief.server.session.phase, Phase.CLOSED)
+        told = [line for line in lines if "session with stays" in line]
+        self.assertEqual(len(told), 1)
+        self.assertIn("goes on although the certificate is not valid yet (or a clock is", told[0])
+
     def test_itIsLookedAtEveryHour(self) -> None:
         with patch.object(self.keeper, "_judgements", return_value=iter(())) as judgements:
             self.clock.pump([60.0] * 119)

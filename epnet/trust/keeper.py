@@ -28,6 +28,7 @@ from twisted.internet.task import Cooperator, LoopingCall, SchedulerStopped
 from twisted.logger import Logger
 
 from epnet.errors import PeerError, UsageError
+from epnet.handshake import NotYetValid
 from epnet.pki import WARN_AHEAD
 from epnet.securitylog import securityLog
 from epnet.state import Watch
@@ -191,6 +192,10 @@ class TrustKeeper(Service):
         peer = protocol.peer
         try:
             now = protocol.factory.authenticate(peer.parameters, protocol)
+        except NotYetValid as error:
+            # It was valid when the session opened, so our clock was set back since then.
+            self._tellOf(protocol, f"goes on although {error}")
+            return
         except PeerError as error:
             self._tellOf(protocol, f"no longer trusted: {error}")
             protocol.disconnect(f"no longer trusted: {error}")

@@ -28,7 +28,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from OpenSSL import crypto
 
 from epnet.errors import UsageError
-from epnet.handshake import CertificateRefused, certificateProblem
+from epnet.handshake import CertificateRefused, NotYetValid, certificateProblem
 from epnet.identity import (
     UNPARSABLE,
     CertificateIdentity,
@@ -124,7 +124,7 @@ class Authorities:
         """Refuse what OpenSSL finds wrong, and what is revoked."""
         code = code or self._codeOfRevocation(certificate)
         if code:
-            raise CertificateRefused(certificateProblem("its certificate", code, depth))
+            raise _refusal("its certificate", code, depth)
 
     def identify(
         self,
@@ -135,18 +135,18 @@ class Authorities:
     ) -> Peer:
         """Verify the chain, and hold the Session Parameters against the certificate."""
         certificate = _readPresented(presented)
-        problem = self._problem("the certificate", presented)
-        if problem:
-            raise CertificateRefused(problem)
+        problem = self._problem(presented)
+        if problem is not None:
+            raise _refusal("the certificate", *problem)
         return checkIdentity(parameters, readCertificate(certificate), expected=expected)
 
     def checkOwn(self, chain: Sequence[x509.Certificate]) -> None:
         """Raise `UsageError` if it is not valid now by these authorities."""
-        problem = self._problem("our certificate", [*map(crypto.X509.from_cryptography, chain)])
-        if problem:
+        problem = self._problem([*map(crypto.X509.from_cryptography, chain)])
+        if problem is not None:
             raise UsageError(
-                f"{problem}; issue a new one with 'epnet pki issue', or name the authority it is "
-                "from with --authority"
+                f"{certificateProblem('our certificate', *problem)}; issue a new one with "
+                "'epnet pki issue', or name the authority it is from with --authority"
             )
 
     def expiries(self) -> Iterator[tuple[str, datetime]]:
@@ -155,19 +155,24 @@ class Authorities:
         if self._revocations.nextUpdate is not None:
             yield "crl", self._revocations.nextUpdate
 
-    def _problem(self, whose: str, chain: Sequence[crypto.X509]) -> str | None:
-        """What is wrong with the first of these certificates, the others being at hand."""
+    def _problem(self, chain: Sequence[crypto.X509]) -> tuple[int, int] | None:
+        """What is wrong with the first of these certificates, the others being at hand.
+
+        Gives OpenSSL's verification error, and where in the chain it is.
+        """
         leaf, *others = chain
+        if self._codeOfRevocation(leaf):  # whatever else is, as by a clock that was set back
+            return _REVOKED, 0
         context = crypto.X509StoreContext(self._store, leaf, others)
         try:
             verified = context.get_verified_chain()
         except crypto.X509StoreContextError as error:
             code, depth, _ = error.errors
-            return certificateProblem(whose, code, depth)
+            return code, depth
         for depth, certificate in enumerate(verified):
             code = self._codeOfRevocation(certificate)
             if code:
-                return certificateProblem(whose, code, depth)
+                return code, depth
         return None
 
     def _codeOfRevocation(self, certificate: crypto.X509) -> int:
@@ -194,7 +199,7 @@ class ListedDevices:
         if depth > 0:
             return
         if code in (_NOT_YET_VALID, _EXPIRED):
-            raise CertificateRefused(certificateProblem("its certificate", code, depth))
+            raise _refusal("its certificate", code, depth)
         if self._vouched(_parse(certificate)) is None:
             raise CertificateRefused("its certificate is not on the list of trusted devices")
 
@@ -209,7 +214,7 @@ class ListedDevices:
         certificate = _readPresented(presented)
         code = _codeOfDates(certificate)
         if code:
-            raise CertificateRefused(certificateProblem("the certificate", code, 0))
+            raise _refusal("the certificate", code, 0)
         vouched = self._vouched(certificate)
         if vouched is None:
             raise CertificateRefused("the certificate is not on the list of trusted devices")
@@ -302,6 +307,11 @@ def _parse(certificate: crypto.X509) -> x509.Certificate:
         return certificate.to_cryptography()
     except UNPARSABLE as error:
         raise IdentityRefused("the certificate cannot be read") from error
+
+
+def _refusal(whose: str, code: int, depth: int) -> CertificateRefused:
+    kind = NotYetValid if code == _NOT_YET_VALID else CertificateRefused
+    return kind(certificateProblem(whose, code, depth))
 
 
 def _codeOfDates(certificate: x509.Certificate) -> int:

@@ -40,7 +40,7 @@ ACCEPTED_TOGETHER: Final = 8
 REPORT_SECONDS: Final = 10.0
 """How often at most the log says how many strangers came to nothing."""
 LINES: Final = 20
-"""How many of them have a line of their own in that time."""
+"""How many of them, and of sessions that nobody vouches for, have their own lines in that time."""
 
 
 class Doorkeeper:
@@ -111,7 +111,7 @@ class Doorkeeper:
         self._turns.queue(stranger)
 
     def mayTell(self) -> bool:
-        """Whether one more that came to nothing has a line in the log; else it is counted."""
+        """Whether one more that nobody vouches for has a line in the log; else it is counted."""
         if self._linesLeft:
             self._linesLeft -= 1
             return True
@@ -119,7 +119,7 @@ class Doorkeeper:
         return False
 
     def advance(self, now: float) -> None:
-        """Look at the deadlines, and tell now and then how many came to nothing."""
+        """Look at the deadlines, and tell now and then of how many there is no line."""
         for stranger in self._strangers:
             stranger.advance(now)
         counts = self.madeRoom, self.silent, self.untold
@@ -128,8 +128,8 @@ class Doorkeeper:
         if counts != self._reported:
             madeRoom, silent, untold = map(sub, counts, self._reported)
             securityLog.warn(
-                "connections that did not say who they are: {madeRoom} made room for others, "
-                "{silent} sent nothing in time, {untold} more were refused or hung up",
+                "connections that nobody vouches for: {madeRoom} made room for others, "
+                "{silent} sent nothing in time, {untold} more have no line of their own",
                 madeRoom=madeRoom,
                 silent=silent,
                 untold=untold,

@@ -68,6 +68,7 @@ class EPProtocol(Protocol):
     address: the peer's address, for people.
     origin: what counts as its address where connections are limited.
     whenKnown: called when the peer is validated.
+    hasLines: whether the log tells of its session.
     """
 
     log = Logger()
@@ -79,6 +80,7 @@ class EPProtocol(Protocol):
         self.address = "an unknown address"
         self.origin = ""
         self.whenKnown: Callable[[], None] = _nothing
+        self.hasLines = False
         self._paused = False
         self._publishSoon = False
         self._acknowledgements = Acknowledgements()

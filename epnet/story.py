@@ -12,8 +12,9 @@ A connection that never came so far is one line, with the certificate that was r
     router: connection from 192.0.2.9:40112 refused: its certificate has expired; certificate
         sha256:188e56586448dcb0… until 2026-01-02 for 'ev-2'
 
-Of those who come to our door without a session only a few in ten seconds have a line; the others
-are counted (`epnet.door`), so that who knocks often cannot fill the log.
+Of those who come to our door without a session, or with one that nobody vouches for, only a few in
+ten seconds have a line; the others are counted (`epnet.door`), so that who knocks often cannot fill
+the log.
 
 Each event carries the same as plain values: `us`, `event` (``opened``, ``over``, ``refused``),
 `identity`, `address`, `fingerprint`, `expires`, `cause`, `reason`, `inTransfer`, `seconds`; and
@@ -43,6 +44,9 @@ _log = Logger()
 
 def tellOpened(protocol: EPProtocol, peer: Peer) -> None:
     """A session is open."""
+    protocol.hasLines = _mayTell(protocol, vouched=peer.authenticated)
+    if not protocol.hasLines:
+        return
     _tell(
         protocol,
         LogLevel.info,
@@ -75,6 +79,8 @@ def tellEnded(protocol: EPProtocol, ending: Ending, failure: Failure | None) -> 
 
 
 def _tellSessionOver(protocol: EPProtocol, ending: Ending, failure: Failure | None) -> None:
+    if not _mayTell(protocol, vouched=protocol.hasLines):
+        return
     seconds = protocol.openFor()
     _tell(
         protocol,
@@ -99,7 +105,7 @@ def _tellNoSession(protocol: EPProtocol, ending: Ending, failure: Failure | None
         ending.cause is Cause.LOST and (failure is None or _isAboutTrust(failure))
     )
     dials = protocol.factory.dials
-    if not dials and not protocol.factory.connections.doorkeeper.mayTell():
+    if not _mayTell(protocol):
         return
     certificate, whose = _certificateOf(protocol, failure)
     _tell(
@@ -114,6 +120,11 @@ def _tellNoSession(protocol: EPProtocol, ending: Ending, failure: Failure | None
         security=refused,
         **_fields(certificate),
     )
+
+
+def _mayTell(protocol: EPProtocol, *, vouched: bool = False) -> bool:
+    """Whether there is a line of it: of those who come to our door, who can be very many."""
+    return vouched or protocol.factory.dials or protocol.factory.connections.doorkeeper.mayTell()
 
 
 def _tell(protocol: EPProtocol, level: Any, text: str, **fields: object) -> None:

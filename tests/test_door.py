@@ -409,8 +409,8 @@ class LogTests(DoorTestCase):
         told = self.knockInVain(100)
         lines = len([text for text in told if "speak TLS but HTTP" in text])
         self.assertLessEqual(lines, LINES + 1)
-        [report] = [text for text in told if "more were refused" in text]
-        self.assertIn(f"{100 - lines} more were refused or hung up", report)
+        [report] = [text for text in told if "more have no line" in text]
+        self.assertIn(f"{100 - lines} more have no line of their own", report)
 
     def test_afterAWhileTheyHaveLinesAgain(self) -> None:
         self.knockInVain(100)

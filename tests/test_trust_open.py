@@ -6,16 +6,20 @@ from pathlib import Path
 from unittest.mock import patch
 
 from OpenSSL import SSL, crypto
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
+from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from epnet.connections import Connections
+from epnet.door import LINES
 from epnet.factory import EPServerFactory
 from epnet.identity import IdentityRefused, Peer
 from epnet.interfaces import ITrust
 from epnet.node import DeviceNode, parametersOf
 from epnet.pki import CertificatePaths, initAuthority
+from epnet.protocol import EPProtocol
 from epnet.router.portmaker import PortMaker
 from epnet.router.settings import PortSettings
 from epnet.tls import Trust
@@ -112,21 +116,43 @@ class LoudnessTests(OpenTestCase):
         self.assertTrue(event["security"])
         self.assertIn("TRUST POLICY OPEN", formatEvent(event))
 
-    def test_itWarnsOfEachSession(self) -> None:
-        clock = Clock()
-        device = FakeDevice()
-        connections = Connections(DeviceNode(device, parametersOf(device, "us"), clock), clock)
-        factory = EPServerFactory(connections, self.router)
+    def visit(self, factory: EPServerFactory, identity: str) -> list[LogEvent]:
+        """What is logged of a session with somebody who goes again."""
         protocol = factory.buildProtocol(None)
-        assert protocol is not None
+        assert isinstance(protocol, EPProtocol)
         server, _ = self.connect(self.server(self.router), self.foreign(lambda context: None))
         protocol.makeConnection(server.transport)
         protocol.handshakeCompleted()
         with capturedLogs() as events:
-            protocol.dataReceived(encode(SessionParameters(identity="anybody")))
+            protocol.dataReceived(encode(SessionParameters(identity=identity)))
+            protocol.connectionLost(Failure(ConnectionDone()))
+        return list(events)
+
+    def listening(self, clock: Clock) -> EPServerFactory:
+        device = FakeDevice()
+        connections = Connections(DeviceNode(device, parametersOf(device, "us"), clock), clock)
+        connections.startService()
+        return EPServerFactory(connections, self.router)
+
+    def test_itWarnsOfEachSession(self) -> None:
+        events = self.visit(self.listening(Clock()), "anybody")
         [warning] = [event for event in events if event["log_level"] is LogLevel.critical]
         self.assertTrue(warning["security"])
         self.assertIn("anybody", formatEvent(warning))
+        self.assertEqual(len(events), 3)
+
+    def test_ofManyTheOthersAreCounted(self) -> None:
+        """Whoever can have session after session must not fill the log with them."""
+        clock = Clock()
+        factory = self.listening(clock)
+        for number in range(2 * LINES):
+            events = self.visit(factory, f"name-{number}")
+            self.assertEqual(events == [], number >= LINES, number)
+        with capturedLogs() as told:
+            clock.pump([0.02] * 501)
+        [report] = [text for text in map(formatEvent, told) if "no line of their own" in text]
+        self.assertIn(f"{2 * LINES} more have no line", report)
+        self.assertEqual(len(self.visit(factory, "late")), 3)
 
 
 class PortTests(OpenTestCase):

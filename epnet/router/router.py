@@ -227,7 +227,10 @@ class Router:
         try:
             port = self._portFor(link.peer)
         except PortRefused as refused:
-            self.log.warn("{identity} is refused: {reason}", identity=identity, reason=str(refused))
+            if link.peer.authenticated:  # of others, the story of the session says enough
+                self.log.warn(
+                    "{identity} is refused: {reason}", identity=identity, reason=str(refused)
+                )
             link.disconnect(str(refused))
             return
         self.ports[identity] = port

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
 from epnet.lifecycle import Cause, Ending
 from epnet.router.ledger import Account, Kept, Record
@@ -48,7 +49,9 @@ class AcquaintanceTests(RouterTestCase):
         self.assertEqual(self.arrive(identity).disconnected, [])
 
     def assertRefused(self, identity: str) -> None:
-        [(reason, _)] = self.arrive(identity).disconnected
+        with capturedLogs() as events:
+            [(reason, _)] = self.arrive(identity).disconnected
+        self.assertEqual(list(events), [])
         self.assertIn("we know 5 devices, as many as we take", reason)
         self.assertNotIn(identity, self.router.ports)
 

@@ -37,6 +37,8 @@ BELIEVED: Final = DAY // WIDTHS[-1]
 """How many spans of the last level there must be in the week before, for a clock to be believed."""
 MAX_FIELDS: Final = 2**16
 """What the number of a field has room for; devices can make up names only within a mix."""
+MOST_IN_MIND: Final = 10_000
+"""Of how many devices the numbers are held in memory; of more, they are looked up anew."""
 
 _SECOND: Final = struct.Struct("<Hd")
 _SPAN: Final = struct.Struct("<HIddd")
@@ -81,6 +83,8 @@ class SqliteStore:
         """Keep the samples in one transaction."""
         try:
             with self._database():
+                if len(self._devices) > MOST_IN_MIND:
+                    self._devices, self._rolled = {}, {}
                 for sample in samples:
                     device = self._idOf("device", self._devices, sample.device)
                     self._roll(device, sample.time)

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from epnet.interfaces import IHistoryStore, Sample, Span
+from epnet.observe import sqlite
 from epnet.observe.sqlite import SqliteStore
 
 DAY = 86400
@@ -61,6 +62,19 @@ class WriteAndReadTests(StoreTestCase):
         self.assertEqual([span.time - T0 for span in self.read(T0 + 1, T0 + 2, 1)], [1])
         self.assertEqual(self.store.read("nobody", [], T0, T0 + 9, 1, 9), [])
         self.assertEqual(self.store.read("car", ["other"], T0, T0 + 9, 1, 9), [])
+
+    def test_namesWithoutEndAreNotAllHeldInMind(self) -> None:
+        """Where nobody vouches for names, as with trust ``open``, there may be any number."""
+        self.patch(sqlite, "MOST_IN_MIND", 5)
+        for second in range(100):
+            self.store.write([Sample(T0 + second, f"name-{second}", {"export_w": 1.0})])
+            self.store.write([Sample(T0 + second, "car", {"export_w": float(second)})])
+        self.assertLessEqual(len(self.store._devices), 7)
+        self.assertLessEqual(len(self.store._rolled), 14)
+        self.assertEqual(len(self.store.devices()), 101)
+        self.assertEqual(self.counts()[1], 1)  # the minute that is over
+        self.assertEqual(len(self.read(T0, T0 + 100, 1)), 100)
+        self.assertEqual(self.store.read("name-7", [], T0, T0 + 100, 1, 9)[0].time, T0 + 7)
 
     def test_anyStepIsMeanLeastAndMost(self) -> None:
         self.store.write(list(ramp(T0, 25)))

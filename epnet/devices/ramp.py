@@ -74,6 +74,15 @@ class Ramp:
         else:
             self._target_w = -min(supply_w, self._rating_w)
 
+    def rate(self, rating_w: float, now: float) -> None:
+        """Be of another rating from `now` on, as fast over the whole of it; more flows no more."""
+        self._from_w, self._since = self._signedAt(now), now
+        self._rise *= rating_w / self._rating_w
+        self._fall *= rating_w / self._rating_w
+        self._rating_w = rating_w
+        self._from_w = max(-rating_w, min(rating_w, self._from_w))
+        self._target_w = max(-rating_w, min(rating_w, self._target_w))
+
     def stop(self) -> None:
         """Be at zero at once: the contactor has opened."""
         self._from_w = self._target_w = 0.0

@@ -65,6 +65,11 @@ class PowerStage:
         if self._opening is None:
             self._ramp.follow(draw_w, supply_w, expires, self._clock.seconds())
 
+    def rate(self, rating_w: float) -> None:
+        """Be of another rating from now on, W."""
+        self._nearZero_w = NEAR_ZERO * rating_w
+        self._ramp.rate(rating_w, self._clock.seconds())
+
     def close(self) -> None:
         """Close the contactor."""
         if not self.isClosed:

@@ -48,6 +48,10 @@ class SimulatedConverter:
         self._read = (0.0, 0.0, 0.0)
         self._reading = _NOTHING
 
+    def rate(self, rating_w: float) -> None:
+        """Be of another rating from now on, W: an installer has described its port anew."""
+        self._stage.rate(rating_w)
+
     def setLimits(self, import_w: float, export_w: float, expires: float) -> None:
         """Follow new set-points, W, until `expires`; without effect while the contactor is open."""
         # Seen from the bus, a port draws what it imports.

@@ -62,6 +62,13 @@ def misfit(port: Port, settings: PortSettings) -> str | None:
     return None
 
 
+def describeAnew(port: Port, settings: PortSettings) -> None:
+    """Give a port other settings that fit it, and its converter, if simulated, their rating."""
+    port.describe(settings)
+    if isinstance(port.converter, SimulatedConverter):
+        port.converter.rate(settings.max_power)
+
+
 def _kindFor(settings: PortSettings) -> type[Port]:
     return RouterPort if settings.side == "C" else Port
 

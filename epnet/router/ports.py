@@ -124,6 +124,7 @@ class Port(BasePort):
         self._doze = Dozing(identity)
         self._facts: dict[Direction, Facts] = {}
         self._telling = speech.Repeated(speech.telling)
+        self.watch = Watch(settings.max_power)
         self.describe(settings)
 
     # What installer, policies and operator say
@@ -133,7 +134,7 @@ class Port(BasePort):
         self.settings = settings
         self.transfer.rating_w = settings.max_power
         self.resting = False
-        self.watch = Watch(settings.max_power)
+        self.watch.rating_w = settings.max_power
         source = Source(self.identity, 0.0, 0.0, settings.loss)
         sink = Sink(self.identity, 0.0, settings.min_w, loss=settings.loss)
         self.place = Place(source, sink, settings.max_power)

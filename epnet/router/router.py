@@ -35,7 +35,14 @@ from epnet.router.market import Market
 from epnet.router.neighbours import IUpstreams, Neighbours
 from epnet.router.planning import Place, Plan, idleStep, plan
 from epnet.router.policy import Policies
-from epnet.router.portmaker import IDescribable, IForgetting, IPortMaker, PortRefused, misfit
+from epnet.router.portmaker import (
+    IDescribable,
+    IForgetting,
+    IPortMaker,
+    PortRefused,
+    describeAnew,
+    misfit,
+)
 from epnet.router.ports import Port
 from epnet.router.records import decided, summed
 from epnet.router.settings import PortSettings
@@ -194,7 +201,7 @@ class Router:
             if other is not None:
                 self._refuse(port, other)
             elif settings != port.settings:
-                port.describe(settings)
+                describeAnew(port, settings)
         self._ungoverned.update(self.ports.values())
         self.allocate()
 
@@ -461,7 +468,7 @@ class Router:
                 raise PortRefused("its former port has not come to rest: come again in a second")
             return self._makePort(peer)
         if settings != port.settings:
-            port.describe(settings)
+            describeAnew(port, settings)
         return port
 
     def _makeRoom(self, peer: Peer) -> None:

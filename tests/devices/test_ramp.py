@@ -70,6 +70,23 @@ class RampTests(SynchronousTestCase):
         self.assertAlmostEqual(self.ramp.at(2.35).supply_w, 250)
         self.assertEqual(self.ramp.at(2.35).draw_w, 0.0)
 
+    def test_anotherRatingTakesAsLongForTheWholeOfIt(self) -> None:
+        self.ramp.follow(RATING, 0, FOREVER, 0.0)
+        self.ramp.rate(2 * RATING, 5.0)
+        self.assertDraws(5.0, 1000)
+        self.ramp.follow(2 * RATING, 0, FOREVER, 6.0)
+        self.assertDraws(6.25, 1500)
+        self.ramp.follow(0, 0, FOREVER, 8.0)
+        self.assertDraws(8.05, 1000)
+
+    def test_nothingFlowsAboveALowerRating(self) -> None:
+        for sign in (1, -1):
+            self.ramp.follow(max(0, sign) * RATING, max(0, -sign) * RATING, FOREVER, 0.0)
+            self.ramp.rate(RATING / 2, 5.0)
+            self.assertEqual(sum(self.ramp.at(5.0)), 500)
+            self.assertEqual(sum(self.ramp.at(7.0)), 500)
+            self.ramp = Ramp(RATING)
+
     def test_contradictoryLimitsAllowNothing(self) -> None:
         self.ramp.follow(RATING, 0, FOREVER, 0.0)
         self.ramp.follow(RATING, RATING, FOREVER, 2.0)

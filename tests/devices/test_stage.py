@@ -46,6 +46,12 @@ class PowerStageTests(SynchronousTestCase):
         self.assertFalse(stage.isClosed)
         self.assertEqual(stage.flow(), Flow(0.0, 0.0))
 
+    def test_nearZeroIsAPartOfItsRating(self) -> None:
+        stage = self.running()
+        stage.rate(100_000.0)
+        stage.open()
+        self.assertFalse(stage.isClosed)
+
     def test_itOpensAfterHalfASecondWhateverFlows(self) -> None:
         stage = self.running(fallSeconds=10.0)
         stage.open()

@@ -8,6 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.errors import UsageError
+from epnet.interfaces import PortReading
 from epnet.lifecycle import Cause, Ending
 from epnet.router.decisions import Decision, Direction, TransferState
 from epnet.router.losses import Loss
@@ -550,6 +551,25 @@ class DescribeTests(SynchronousTestCase):
         self.assertTrue(port.transfer.update(0.0, 900.0, self.clock.seconds()))
         self.router.describe({"car": PortSettings(priority=7)}, None)
         self.assertTrue(port.transfer.ongoing)
+
+    def test_aSimulatedConverterGetsItsNewRating(self) -> None:
+        self.router.describe({"car": PortSettings(max_power=2000)}, None)
+        self.connect("car")
+        self.router.describe({"car": PortSettings(max_power=9000)}, None)
+        converter = self.router.ports["car"].converter
+        converter.close()
+        converter.setLimits(0.0, 5000.0, 100.0)
+        self.clock.advance(2.0)
+        self.assertEqual(converter.reading(), PortReading(230.0, 0.0, 5000.0))
+
+    def test_aFallThatNewSettingsBringIsNoOverdraw(self) -> None:
+        self.connect("car")
+        port = self.router.ports["car"]
+        self.assertIsNone(port.watch.carries(9000.0, 9000.0, 10.0))
+        port.describe(PortSettings(max_power=2000))
+        self.assertIsNone(port.watch.carries(2000.0, 9000.0, 10.0))
+        self.assertIsNone(port.watch.carries(2000.0, 3000.0, 10.14))
+        self.assertEqual(port.watch.rating_w, 2000)
 
     def test_whoIsNotListedIsDisconnectedWithAReason(self) -> None:
         link = self.connect("car")

@@ -104,8 +104,8 @@ PORT: Final = Table(
             PortSettings,
             "price",
             Number(),
-            "What its power costs, per kWh.",
-            default="the device's forecast",
+            "What its power costs, per kWh; for storage, what stored energy is worth.",
+            default="the device's forecast; for storage, what it saves",
         ),
         key(
             PortSettings,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
-from math import fsum, inf, nextafter
+from math import fsum, inf
 
 from twisted.logger import Logger
 
@@ -14,12 +14,13 @@ from epnet.router.ports import Port
 from epnet.router.prices import (
     FIRST,
     LAST,
+    Around,
     asking,
     atBus,
     commonCurrency,
     firmPower,
     isPrice,
-    storageBid,
+    storagePrices,
 )
 from epnet.router.settings import Tier
 from epnet.wire import Price, SupplyParameters
@@ -45,6 +46,7 @@ class Market:
         self.low = False
         self.trade = Trade(frozenset(), priced=False)
         self._currency: str | None = None
+        self._around = Around()
         self._told: tuple[Price, ...] = ()
 
     def open(self, everyone: Collection[Port], ports: Collection[Port], policies: Policies) -> None:
@@ -68,6 +70,7 @@ class Market:
         }
         anyKnown = bool(known) or any(port.settings.price is not None for port in everyone)
         self._currency = currency
+        self._around = _around(everyone, known) if anyKnown else Around()
         self.low = self._isLow(everyone, policies.network.min_soc)
         for port in ports:
             self._price(port, known.get(port.identity), anyKnown)
@@ -124,17 +127,35 @@ class Market:
         settings, place, tier = port.settings, port.place, port.tier
         known = settings.price if settings.price is not None else forecast
         port.rank = "" if known is not None else tier.words
-        price = asking(known, tier, anyKnown)
-        stored = tier is Tier.STORAGE
-        ask = atBus(price, settings.loss, stored) if known is not None else price
-        if stored and self.low:
-            ask = LAST
+        bid = settings.bid
+        if tier is Tier.STORAGE:
+            ask, pays = storagePrices(known, anyKnown, self._around, settings.loss)
+            if isinstance(bid, Tier) and bid is Tier.LOCAL:
+                bid = max(0.0, self._around.local)
+            if port.supplies:
+                bid = min(bid, pays)
+            if self.low:
+                ask = LAST
+        else:
+            price = asking(known, tier, anyKnown)
+            ask = atBus(price, settings.loss) if known is not None else price
         place.source.price = FIRST if port.reversing else ask
         sink = place.sink
-        sink.bid = settings.bid
-        if stored and port.supplies:
-            # The fill compares with what it asks itself: never buy for more than that.
-            sink.bid = min(sink.bid, storageBid(price, settings.loss), nextafter(ask, -inf))
+        sink.bid = bid
         if port.remote is not None and port.remote.price is not None:
             sink.bid = min(sink.bid, port.remote.price)
         sink.firm_w = firmPower(port.storage, sink.max_w) if sink.bid < inf else 0.0
+
+
+def _around(ports: Collection[Port], known: Mapping[str, float]) -> Around:
+    """What storage without a price goes by; `known`: the forecasts that can be compared."""
+    local, grid = [], []
+    for port in ports:
+        settings = port.settings
+        price = settings.price if settings.price is not None else known.get(port.identity)
+        if settings.side == "B":
+            if price is not None:
+                grid.append(atBus(asking(price, Tier.GRID, True), settings.loss))
+        elif port.tier is Tier.LOCAL and port.supplies:
+            local.append(atBus(asking(price, Tier.LOCAL, True), settings.loss))
+    return Around(min(local, default=0.0), min(grid, default=inf))

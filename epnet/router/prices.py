@@ -7,9 +7,12 @@ Prices are per kWh at the port's terminals; the fill compares prices *at the bus
 2. Only one currency can be compared.  It is the network policy's; without one, that of the
    forecasts if all agree.  A forecast in another currency is no known price.
 3. Where no price at all is known, sources stand in the order of their `Tier`, and bids are tiers.
-4. Where one is known, local power is free, stored power is dearer than that and cheaper than any
-   price above zero, and other routers and the grid without a price are dearer than any known price:
-   nobody who bids a price buys at one that he does not know.
+4. Where one is known, local power without one is free, and other routers and the grid without a
+   price are dearer than any known price: nobody who bids a price buys at one that he does not know.
+5. Storage without a price is then worth what it saves: it gives just before the grid does at its
+   known price.  Where that is not known or not above zero, it buys what the cheapest local source
+   has left over, and asks for as much more as it loses of it.  Either way what it pays is below
+   what it asks by its losses: it neither buys from the grid that it gives before, nor from itself.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final
+from math import inf, nextafter
+from typing import Final, NamedTuple
 
 from epnet.router.losses import Loss
 from epnet.router.settings import Tier
@@ -37,7 +41,9 @@ _MOST_PRICE: Final = 1e9
 """Beyond any real price: a forecast that says more says this much."""
 
 _UNKNOWN: Final = {Tier.LOCAL: 0.0, Tier.STORAGE: 1e-6, Tier.ROUTER: 1e6, Tier.GRID: 2e6}
-"""The prices of sources without one, where others have one: see rule 4."""
+"""The prices of sources without one, where others have one: see rule 4.
+
+That of storage is the least that it pays: what is free, it takes (rule 5)."""
 
 SLACK_SECONDS: Final = 15 * 60
 """A charge that must begin within this time is due now."""
@@ -122,6 +128,38 @@ def storageBid(value: float, loss: Loss) -> float:
     """What a storage pays for a kWh at the bus, if stored energy is worth `value` a kWh."""
     kept = STORAGE_EFFICIENCY / (1.0 + loss.linear)
     return value * kept if value > 0.0 else value / kept
+
+
+class Around(NamedTuple):
+    """The prices at the bus that storage without one goes by.
+
+    local: what the cheapest local source asks; 0 without any.
+    grid: what the cheapest grid with a known price asks; inf without any.
+    """
+
+    local: float = 0.0
+    grid: float = inf
+
+
+def storagePrices(
+    known: float | None, anyKnown: bool, around: Around, loss: Loss
+) -> tuple[float, float]:
+    """What storage asks for a kWh at the bus, and what it pays for one there.
+
+    known: its own price, or None; anyKnown: whether any source's price is known.
+    """
+    if known is not None:
+        price = asking(known, Tier.STORAGE, anyKnown)
+        ask = atBus(price, loss, stored=True)
+        return ask, min(storageBid(price, loss), nextafter(ask, -inf))
+    if not anyKnown:
+        return float(Tier.STORAGE), storageBid(Tier.STORAGE, loss)
+    kept = STORAGE_EFFICIENCY**2 * (1.0 - loss.linear) / (1.0 + loss.linear)
+    if 0.0 < around.grid < inf:
+        ask = nextafter(around.grid, 0.0)
+        return ask, ask * kept
+    pays = max(around.local, _UNKNOWN[Tier.STORAGE])
+    return pays / kept, pays
 
 
 def firmPower(storage: StorageParameters | None, most: float) -> float:

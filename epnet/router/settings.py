@@ -62,7 +62,8 @@ class PortSettings:
     weight: share within its class, 1e-6 to 1e6.
     bid: as a sink it takes only power up to this price: a price per kWh where `price` and the
         devices' forecasts give prices, a `Tier` where they do not; infinite: must be served.
-    price: what its power costs as a source, per kWh; None: by its device's forecast, else its tier.
+    price: what its power costs as a source, per kWh; None: by its device's forecast, else what
+        `epnet.router.prices` has for its tier.
     ramp_w_s: how fast its set-point may rise, W/s, above 0; None: over the full range in 1 s.
     group: the policy group it belongs to, or None.
     loss_ms: the longest silence in a transfer, ms, 200 to 400 (wire-profile S5).
@@ -114,5 +115,6 @@ DEFAULT_PORTS: Final = {
 }
 """By the type in Session Parameters, for devices whose port nobody has described.
 
-Batteries and the grid take only what local sources have left over.
+Batteries and the grid take only what local sources have left over; a battery does so whatever the
+cheapest of them asks.
 """

@@ -191,7 +191,7 @@ def _showLists(listed: tuple[Path, Revocations] | None, devices: Path) -> None:
     if listed is not None:
         path, revocations = listed
         print(path)
-        _print([("revoked", f"{len(revocations.serials)} certificates")])
+        _print([("revoked", f"{len(revocations)} certificates")])
         if revocations.nextUpdate is not None:
             _print([("valid", f"to {_date(revocations.nextUpdate)}")])
     if devices.exists():

@@ -8,7 +8,7 @@ renewed must not switch a house off.  It stays in force, and the log says loudly
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -36,26 +36,30 @@ _BACKDATE: Final = timedelta(hours=1)  # the clocks of small devices lag
 class Revocations:
     """What the lists say.
 
-    serials: of each revoked certificate the issuer's name, whatever kind of text it is written in,
-        and the serial number.
+    serials: the serial numbers of the revoked certificates, by the issuer's name, whatever kind of
+        text that is written in.
     nextUpdate: when the first of the lists is outdated; None where that is not said.
     """
 
-    serials: frozenset[tuple[x509.Name, int]]
+    serials: Mapping[x509.Name, Set[int]]
     nextUpdate: datetime | None
+
+    def __len__(self) -> int:
+        """How many certificates are revoked."""
+        return sum(map(len, self.serials.values()))
 
     def __contains__(self, certificate: x509.Certificate) -> bool:
         """Whether it is revoked.  What cannot be read counts as revoked."""
         if not self.serials:
             return False
         try:
-            key = (certificate.issuer, certificate.serial_number)
+            revoked = self.serials.get(certificate.issuer, ())
         except UNPARSABLE:
             return True
-        return key in self.serials
+        return certificate.serial_number in revoked
 
 
-NOTHING_REVOKED: Final = Revocations(frozenset(), None)
+NOTHING_REVOKED: Final = Revocations({}, None)
 
 
 def readRevocations(path: Path, authorities: Sequence[x509.Certificate]) -> Revocations:
@@ -75,10 +79,10 @@ def readRevocations(path: Path, authorities: Sequence[x509.Certificate]) -> Revo
         if any(extension.critical for extension in each.extensions):
             raise UsageError(f"the revocation list {path} is a partial one; give a complete one")
     updates = [each.next_update_utc for each in lists if each.next_update_utc is not None]
-    return Revocations(
-        frozenset((each.issuer, entry.serial_number) for each in lists for entry in each),
-        min(updates, default=None),
-    )
+    serials: dict[x509.Name, set[int]] = {}
+    for each in lists:
+        serials.setdefault(each.issuer, set()).update(entry.serial_number for entry in each)
+    return Revocations(serials, min(updates, default=None))
 
 
 def revocationPaths(stateDir: Path) -> tuple[Path, Path]:

@@ -19,6 +19,7 @@ from automat import TypeMachineBuilder
 
 from epnet.identity import Peer
 from epnet.wire import Diagnostic, Message, SessionParameters, SoftDisconnect, encode
+from epnet.wire.messages import SESSION_TEXT
 
 
 class Cause(enum.Enum):
@@ -196,7 +197,7 @@ def _open_(_: Lifecycle, it: Conversation, peer: Peer) -> None:
 @_open.upon(Lifecycle.leave).to(_draining)
 def _drain(_: Lifecycle, it: Conversation, reason: str, reconnect: bool | None) -> None:
     it.phase = Phase.DRAINING
-    it.farewell = SoftDisconnect(reconnect=reconnect, reason=reason)
+    it.farewell = _farewell(reason, reconnect)
     it.effects.append(Draining())
 
 
@@ -207,14 +208,14 @@ def _bow(_: Lifecycle, it: Conversation) -> None:
 
 @_greeting.upon(Lifecycle.leave).to(_leaving)
 def _turnAway(_: Lifecycle, it: Conversation, reason: str, reconnect: bool | None) -> None:
-    _goodbye(it, Cause.LEFT, SoftDisconnect(reconnect=reconnect, reason=reason))
+    _goodbye(it, Cause.LEFT, _farewell(reason, reconnect))
 
 
 @_greeting.upon(Lifecycle.refused).to(_leaving)
 @_open.upon(Lifecycle.refused).to(_leaving)
 @_draining.upon(Lifecycle.refused).to(_leaving)
 def _refuse(_: Lifecycle, it: Conversation, reason: str) -> None:
-    _goodbye(it, Cause.REFUSED, SoftDisconnect(reason=reason))
+    _goodbye(it, Cause.REFUSED, _farewell(reason))
 
 
 @_greeting.upon(Lifecycle.peerLeft).to(_leaving)
@@ -222,7 +223,8 @@ def _refuse(_: Lifecycle, it: Conversation, reason: str) -> None:
 @_draining.upon(Lifecycle.peerLeft).to(_leaving)
 def _letGo(_: Lifecycle, it: Conversation, message: SoftDisconnect) -> None:
     it.phase = Phase.LEAVING
-    it.end(Cause.PEER_LEFT, message.reason or "no reason given", message.reconnect)
+    reason = _brief(message.reason or "no reason given")
+    it.end(Cause.PEER_LEFT, reason, message.reconnect)
     it.effects.append(Hangup(orderly=True))
 
 
@@ -289,6 +291,16 @@ _closed.upon(Lifecycle.leave).loop().returns(None)
 _closed.upon(Lifecycle.drained).loop().returns(None)
 _closed.upon(Lifecycle.lost).loop().returns(None)
 _closed.upon(Lifecycle.disconnected).loop().returns(None)
+
+
+def _farewell(reason: str, reconnect: bool | None = None) -> SoftDisconnect:
+    said = _brief(reason).encode(errors="replace").decode()
+    return SoftDisconnect(reconnect=reconnect, reason=said)
+
+
+def _brief(reason: str) -> str:
+    """As much of it as of any text of a session (wire-profile V10)."""
+    return reason[: SESSION_TEXT.maxLength]
 
 
 def _goodbye(it: Conversation, cause: Cause, message: SoftDisconnect) -> None:

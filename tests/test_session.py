@@ -186,6 +186,33 @@ class GreetingTests(SessionTestCase):
         )
         self.assertEnded(Cause.REFUSED, "not who it says")
 
+    def test_V10_ofAPeersReasonNoMoreIsTold(self) -> None:
+        """It stands in logs, and a payload has room for 64 KiB of it."""
+        self.open()
+        self.hear(SoftDisconnect(reason="x" * 60_000))
+        self.assertEqual(self.assertEnded(Cause.PEER_LEFT, "xxx").reason, "x" * 256)
+
+    def test_V10_aReasonIsWhatAPeerCanRead(self) -> None:
+        """As where it names an identity of 256 characters, or what is no text."""
+        for reason in ("no port for " + "x" * 300, "no port for \ud800"):
+            for leaves in (True, False):
+                self.setUp()
+                self.open()
+                if leaves:
+                    effects = self.session.leave(reason, None, self.now)
+                else:
+                    effects = self.session.refuse(reason, self.now)
+                [data] = [each.data for each in effects if isinstance(each, Write)]
+                [frame] = FrameReader().feed(data)
+                assert isinstance(frame, Frame)
+                decoded = decodeFrame(frame)
+                self.assertEqual(decoded.diagnostics, ())
+                assert isinstance(decoded.message, SoftDisconnect)
+                said = decoded.message.reason or ""
+                self.assertIn("no port for ", said)
+                self.assertLessEqual(len(said), 256)
+                self.assertIs(self.session.phase, Phase.LEAVING)
+
     def test_S4_silenceAfterTLS(self) -> None:
         self.session.secured(self.now)
         self.wait(4.9)

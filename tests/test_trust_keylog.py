@@ -49,6 +49,15 @@ class KeyLogTests(TLSTestCase):
         error = self.assertRaises(UsageError, KeyLog, Path("/nowhere/keys"))
         self.assertIn("SSLKEYLOGFILE", str(error))
 
+    def test_aFullDiskIsToldOnce(self) -> None:
+        """And not by OpenSSL's callback, with five tracebacks for each connection."""
+        keyLog = KeyLog(Path("/dev/full"))
+        with capturedLogs() as events:
+            for _ in range(3):
+                keyLog(None, b"CLIENT_TRAFFIC_SECRET_0 00 00")  # type: ignore[arg-type]
+        [event] = events
+        self.assertIn("/dev/full cannot be written: No space", formatEvent(event))
+
     def test_theEnvironmentAsksForIt(self) -> None:
         with patch.dict(os.environ, {"SSLKEYLOGFILE": str(self.path)}):
             self.assertIsInstance(KeyLog.fromEnvironment(), KeyLog)

@@ -25,6 +25,8 @@ class KeyLog:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
+        self._hasFailed = False
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
@@ -46,5 +48,15 @@ class KeyLog:
         return cls(Path(path)) if path else None
 
     def __call__(self, connection: SSL.Connection, line: bytes) -> None:
-        """Add a line, as OpenSSL gives it."""
-        os.write(self._file, line + b"\n")
+        """Add a line, as OpenSSL gives it; that it fails is told once."""
+        try:
+            os.write(self._file, line + b"\n")
+        except OSError as error:
+            if not self._hasFailed:
+                self._hasFailed = True
+                securityLog.warn(
+                    "the key log {path} cannot be written: {error}",
+                    path=str(self._path),
+                    error=error.strerror,
+                    security=True,
+                )

@@ -137,14 +137,22 @@ class Dialler(Service):
     def _failed(self, failure: Failure) -> None:
         self._attempt = None
         if self.running:
-            self.log.warn(
-                "{us}: cannot connect to {upstream}: {reason}",
-                us=self._factory.node.parameters.identity,
-                upstream=str(self._endpoint),
-                reason=self._factory.trust.describeFailure(failure),
-            )
+            try:
+                self.log.warn(
+                    "{us}: cannot connect to {upstream}: {reason}",
+                    us=self._factory.node.parameters.identity,
+                    upstream=str(self._endpoint),
+                    reason=self._factory.trust.describeFailure(failure),
+                )
+            except Exception:
+                self.log.failure("error in our own code: dialling again all the same")
             self._again()
 
     def _again(self) -> None:
         if self.running:
-            self._wait = self._clock.callLater(self._factory.redialDelay(), self._dial)
+            try:
+                delay = self._factory.redialDelay()
+            except Exception:
+                self.log.failure("error in our own code: dialling again all the same")
+                delay = Backoff.LONGEST
+            self._wait = self._clock.callLater(delay, self._dial)

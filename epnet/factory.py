@@ -36,6 +36,8 @@ class EPFactory(Factory):
     trust: whom to believe.
     sessionSettings: times and limits of each session; None for those of the connections.
     dials: whether our end dials the connections.
+    whenDisconnected: called when the connection of a protocol is gone, whatever becomes of
+        `disconnected`.
     """
 
     dials = False
@@ -51,6 +53,7 @@ class EPFactory(Factory):
         self.connections = connections
         self.trust = trust
         self._sessionSettings = sessionSettings
+        self.whenDisconnected: Callable[[], None] = lambda: None
 
     @property
     def sessionSettings(self) -> SessionSettings:
@@ -97,7 +100,6 @@ class EPClientFactory(EPFactory):
     identity: the identity it must show; None for any that the trust policy believes.
     backoff: how long to wait before dialling again.
     peerIdentity: who it is, as far as that is known.
-    whenDisconnected: called when the connection is gone.
     """
 
     dials = True
@@ -112,7 +114,6 @@ class EPClientFactory(EPFactory):
         backoff: Backoff | None = None,
     ) -> None:
         super().__init__(connections, trust, sessionSettings)
-        self.whenDisconnected: Callable[[], None] = lambda: None
         self.peerIdentity = identity
         self._identity = identity
         self._backoff = backoff or Backoff()
@@ -133,10 +134,6 @@ class EPClientFactory(EPFactory):
         """Remember how it ended, for the next call."""
         self._lastEnding = ending
         self._lasted = protocol.openFor()
-
-    def disconnected(self, protocol: EPProtocol) -> None:
-        """Let whoever dials know."""
-        self.whenDisconnected()
 
     def redialDelay(self) -> float:
         """Seconds to wait before dialling again, by how the last attempt ended."""

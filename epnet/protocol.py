@@ -296,6 +296,7 @@ class EPProtocol(Protocol):
         self._carryOut(self.session.disconnected(text, self._now()))
         self.factory.connections.discard(self)
         self._asked(self.factory.disconnected, self)
+        self._asked(self.factory.whenDisconnected)
         # Whoever still holds this shall hold nothing else; and in a flood of strangers, looking for
         # garbage takes longer than anything else.
         self._failure = None

@@ -90,6 +90,27 @@ class DiallerTests(SynchronousTestCase):
         self.clock.advance(0.1)
         self.assertEqual(len(self.endpoint.attempts), 2)
 
+    def test_dialsAgainWhateverAnErrorInAnIntegrationDoes(self) -> None:
+        def broken(*arguments: object) -> object:
+            raise RuntimeError("a bug in an integration")
+
+        self.dialler.startService()
+        for number, (whose, name) in enumerate(
+            ((self.factory.trust, "describeFailure"), (self.factory, "redialDelay")), 2
+        ):
+            patched = self.patch(whose, name, broken)
+            self.refuse()
+            self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1, name)
+            patched.restore()
+            self.clock.advance(Backoff.LONGEST)
+            self.assertEqual(len(self.endpoint.attempts), number, name)
+
+        self.patch(self.factory, "disconnected", broken)
+        self.accept().connectionLost()
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.clock.advance(Backoff.LONGEST)
+        self.assertEqual(len(self.endpoint.attempts), 4)
+
     def test_M3_somebodyInChargeMayShortenTheWait(self) -> None:
         self.dialler.startService()
         for _ in range(5):

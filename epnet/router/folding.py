@@ -25,7 +25,7 @@ import attrs
 from epnet.router.allocation import Terms, solve
 from epnet.router.fairness import Groups
 from epnet.router.ladder import Rung
-from epnet.router.planning import ROUNDING, Place
+from epnet.router.planning import Place
 from epnet.router.prices import LAST
 from epnet.router.terms import Source
 from epnet.wire import Source as EnergySource
@@ -34,6 +34,10 @@ from epnet.wire import StorageParameters
 LEAST_NEED_W: Final = 1.0
 LEAST_OFFER_W: Final = 100.0
 """Less is not worth telling; a smaller offer at a low price would hide a larger one above it."""
+
+ROUNDING: Final = 1e-12
+"""The part of a need by which rounding may leave it short at the bus, behind losses: a minimum that
+is all that is wanted would never fit."""
 
 
 class Fold(NamedTuple):

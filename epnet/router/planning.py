@@ -35,10 +35,6 @@ from epnet.router.terms import NOTHING, Allocation, Setpoint, Sink, Source
 NEAR: Final = 1e-3
 """Watts that rounding may cost."""
 
-ROUNDING: Final = 1e-12
-"""The part of what a source has confirmed that it may be short of what was to be asked of it: a
-minimum that is all that is wanted would never fit."""
-
 
 @attrs.define(eq=False)
 class Place:
@@ -220,9 +216,7 @@ def _raise(
 ) -> None:
     """Let the sinks rise towards their goals as far as confirmed supply goes."""
     sources = [place.source for place in giving]
-    confirmed = {
-        p.source.identity: min(p.source.max_w, p.confirmed_w * (1.0 + ROUNDING)) for p in giving
-    }
+    confirmed = {p.source.identity: min(p.source.max_w, p.confirmed_w) for p in giving}
     supply = MeritOrder(sources, groups.limits("import"), confirmed).everything
     have = fsum(_withdrawn((r.place.sink, r.base) for r in rises))
     drawn = fsum(_withdrawn((r.place.sink, max(r.base, r.place.draws_w)) for r in rises))
@@ -239,9 +233,10 @@ def _raise(
         return
     wishes = {r.place.sink.identity: r.goal for r in rises}
     withheld = _withheld(rises, groups) if drawn > have + NEAR else None
-    # The goals are within the reserve already.
+    # The goals are within the reserve already.  What is confirmed may be a hair short of what was
+    # to be asked for: a minimum that is all there is to be had would never fit.
     terms = Terms(
-        standing_w + drawn - have,
+        standing_w + drawn - have - RESIDUE,
         offers=confirmed,
         wishes=wishes,
         withheld=withheld,
@@ -301,10 +296,10 @@ def _part(
             rising[name] = rising.get(name, 0.0) + after - drawn
     parts = [1.0]
     cost = fsum(costs)
-    if cost > room:
+    if cost > room + NEAR:
         parts.append(max(0.0, room) / cost)
     for name, watts in rising.items():
-        if watts > 0.0 and name in caps and inside[name] + watts > caps[name]:
+        if watts > 0.0 and name in caps and inside[name] + watts > caps[name] + RESIDUE:
             parts.append(max(0.0, caps[name] - inside[name]) / watts)
     return min(parts)
 

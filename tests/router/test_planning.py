@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import inf
+from math import fsum, inf
 from typing import Any
 
 from hypothesis import event, given, settings
@@ -85,6 +85,30 @@ class ShortWayTests(SynchronousTestCase):
             self.assertIs(same.exportWhy.reason, step.exportWhy.reason)
             self.assertIs(same.importWhy.reason, step.importWhy.reason)
         self.assertAlmostEqual(quick.used_w, plain.used_w, places=3)
+
+    @settings(max_examples=400)
+    @given(st.lists(st.tuples(st.floats(1.0, 5000.0), LOSSES, st.booleans()), min_size=2))
+    def test_alsoWhereAllMinimumsTogetherAreAllThereIs(
+        self, wishes: list[tuple[float, Loss, bool]]
+    ) -> None:
+        """Rounding flips no decision of all or nothing: it would be the same one for ever."""
+        house = [self.picky(number, *wish) for number, wish in enumerate(wishes)]
+        # Rounded once: what is a hair less is less, and the fill says so each time.
+        all_w = fsum([40.0, *(p.sink.loss.withdrawn(p.sink.max_w) for p in house)])
+        sun = Place(Source("sun", all_w), Sink("sun", 0.0), RANGE_W, confirmed_w=all_w)
+        for short in (True, False):
+            made = self.planned((sun, *house), Groups(), short)
+            for place in house:
+                self.assertEqual(made.steps[place.sink.identity].export_w, place.sink.max_w)
+
+    def picky(self, number: int, wish: float, loss: Loss, running: bool) -> Place:
+        """One that takes all that it wants, or nothing."""
+        name = f"port {number}"
+        place = Place(Source(name, 0.0), Sink(name, wish, wish, loss=loss), RANGE_W)
+        place.export_w = place.draws_w = wish if running else 0.0
+        place.exportStep_w = RANGE_W
+        place.sink.running = running
+        return place
 
     def test_itIsTaken(self) -> None:
         """Where all that is needed is confirmed; not where an old grant may still be drawn."""

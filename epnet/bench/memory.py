@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from epnet.bench.frame import Row, inTurn
-from epnet.bench.processes import Worker, WorkerFailed, household
+from epnet.bench.processes import ALONE, Worker, WorkerFailed, household
 from epnet.bench.watch import HERTZ, ROOMY
 
 DEVICES: Final = 300
@@ -30,7 +30,7 @@ def _each(folder: Path, role: str, devices: int) -> float:
     """KiB of the server's memory for each connection."""
     greet = role != "Echo"
     first = devices // 3
-    with Worker(role, folder) as server, Worker("Crowd", folder) as crowd:
+    with Worker(role, folder, cores=ALONE) as server, Worker("Crowd", folder) as crowd:
         port = server.ask("listen", ROOMY)
 
         def taken(first: int, count: int) -> int:

@@ -15,7 +15,7 @@ from typing import Final
 import attrs
 
 from epnet.bench.frame import Row, inTurn
-from epnet.bench.processes import ELSEWHERE, Worker, WorkerFailed, household
+from epnet.bench.processes import ANY, ELSEWHERE, Worker, WorkerFailed, household
 from epnet.bench.watch import HERTZ, ROOMY
 
 DEVICES: Final = 100
@@ -53,7 +53,7 @@ class Scene:
     """A router, its devices and its viewers, each kind in a process; use it in a ``with``."""
 
     def __init__(self, folder: Path, devices: int) -> None:
-        self._server = Worker("Observed", folder)
+        self._server = Worker("Observed", folder, cores=ANY)
         self._crowd = Worker("Crowd", folder)
         self._exchange = Worker("Exchange", folder)
         self._viewers = Worker("Viewers", folder, ELSEWHERE)

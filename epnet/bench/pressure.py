@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from epnet.bench.frame import Row
-from epnet.bench.processes import ELSEWHERE, Worker, household
+from epnet.bench.processes import ALONE, ELSEWHERE, Worker, household
 from epnet.bench.watch import HERTZ, P99, ROOMY, Watch, rows
 
 DEVICES: Final = 200
@@ -49,7 +49,7 @@ def _flooded(folder: Path, watch: Watch, first: int, count: int) -> P99:
 
 def _deaf(folder: Path, devices: int) -> tuple[float, float]:
     """The worst age, ms, of what devices hear last when they read again; how much waited."""
-    with Worker("Eager", folder) as server, Worker("Deaf", folder) as crowd:
+    with Worker("Eager", folder, cores=ALONE) as server, Worker("Deaf", folder) as crowd:
         port = server.ask("listen", ROOMY)
         crowd.ask("connect", port, 0, devices, 8, True)
         found: dict[str, list[float]] = crowd.ask("ignore", DEAF_SECONDS, HERTZ)

@@ -7,7 +7,7 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,6 +30,19 @@ ELSEWHERE: Final = 10
 """How much processes yield (`nice`) that would have a machine of their own."""
 PATIENCE: Final = 60.0
 """How long an answer may take, in s."""
+_CORES: Final = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+ALONE: Final = frozenset(_CORES[:1])
+"""The core of the server that is measured: waking somebody costs more, or less, if he shares it."""
+ELSE: Final = frozenset(_CORES[1:] or _CORES)
+"""The cores of all others."""
+ANY: Final = frozenset(_CORES)
+"""For processes that start others."""
+
+
+def place(pid: int, cores: Set[int]) -> None:
+    """Let a process that has just started run on these cores, as far as that can be said here."""
+    if cores:
+        os.sched_setaffinity(pid, cores)
 
 
 class WorkerFailed(EPError):
@@ -76,12 +89,14 @@ class Worker:
     role: the name of the class.
     folder: a `household`.
     niceness: how much it yields to others, 0 to 19.
+    cores: where it runs, as far as the system lets anybody say so.
     """
 
-    def __init__(self, role: str, folder: Path, niceness: int = 0) -> None:
+    def __init__(self, role: str, folder: Path, niceness: int = 0, cores: Set[int] = ELSE) -> None:
         self.role = role
         command = [sys.executable, "-m", "epnet.bench.worker", role, str(folder), str(niceness)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        place(self._process.pid, cores)
 
     def __enter__(self) -> Self:
         return self

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any, Final, Self
 
-from epnet.bench.processes import LOOPBACK, PATIENCE, ROUTER, WorkerFailed
+from epnet.bench.processes import ALONE, LOOPBACK, PATIENCE, ROUTER, WorkerFailed, place
 from epnet.pki import certificatePaths
 
 VARIABLE: Final = "EPNET_BENCH_ECHO"
@@ -42,6 +42,7 @@ class Program:
             self._process = subprocess.Popen([path, str(self._port), *map(str, shown)])
         except OSError as error:
             raise WorkerFailed(f"{VARIABLE}: {error}") from error
+        place(self._process.pid, ALONE)
 
     def __enter__(self) -> Self:
         return self

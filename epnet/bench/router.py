@@ -14,7 +14,7 @@ from typing import Final
 import attrs
 
 from epnet.bench.frame import Row, inTurn
-from epnet.bench.processes import Worker, household
+from epnet.bench.processes import ALONE, Worker, household
 from epnet.bench.watch import HERTZ, ROOMY
 
 DEVICES: Final = 500
@@ -73,7 +73,7 @@ def run(rounds: int, devices: int) -> Iterator[Row]:
 
 def _measured(folder: Path, devices: int, trading: int) -> Found:
     with (
-        Worker("Routing", folder) as server,
+        Worker("Routing", folder, cores=ALONE) as server,
         Worker("Crowd", folder) as crowd,
         Worker("Exchange", folder) as exchange,
     ):

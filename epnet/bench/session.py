@@ -11,7 +11,7 @@ from typing import Final
 
 from epnet.bench import program
 from epnet.bench.frame import Row, inTurn
-from epnet.bench.processes import Worker, WorkerFailed, household
+from epnet.bench.processes import ALONE, Worker, WorkerFailed, household
 from epnet.bench.program import Program
 from epnet.bench.watch import HERTZ, ROOMY
 
@@ -67,4 +67,4 @@ def _cost(folder: Path, role: str, devices: int) -> float:
 
 def _server(role: str, folder: Path) -> Worker | Program:
     path = program.given()
-    return Program(path, folder) if path and role == PROGRAM else Worker(role, folder)
+    return Program(path, folder) if path and role == PROGRAM else Worker(role, folder, cores=ALONE)

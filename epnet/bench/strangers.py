@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from epnet.bench.frame import Row
-from epnet.bench.processes import ELSEWHERE, Worker, household
+from epnet.bench.processes import ALONE, ELSEWHERE, Worker, household
 
 DEVICES: Final = 20
 """How many devices connect in each round, one after the other, unless told otherwise."""
@@ -18,7 +18,7 @@ def run(rounds: int, devices: int) -> Iterator[Row]:
     alone, beside = [], []
     with (
         household(devices) as folder,
-        Worker("Listening", folder) as server,
+        Worker("Listening", folder, cores=ALONE) as server,
         Worker("Crowd", folder) as crowd,
         Worker("Attackers", folder, ELSEWHERE) as attackers,
     ):

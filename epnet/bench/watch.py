@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from epnet.bench.frame import Row
-from epnet.bench.processes import Worker, WorkerFailed
+from epnet.bench.processes import ALONE, Worker, WorkerFailed
 
 HERTZ: Final = 10.0
 ROOMY: Final = {"connections": 100_000, "perAddress": 100_000}
@@ -58,7 +58,7 @@ class Watch:
     """
 
     def __init__(self, folder: Path, devices: int) -> None:
-        self.server = Worker("Listening", folder)
+        self.server = Worker("Listening", folder, cores=ALONE)
         self._crowd = Worker("Crowd", folder)
         self._devices = devices
         self._stack = ExitStack()

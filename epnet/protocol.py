@@ -22,6 +22,7 @@ from zope.interface import implementer
 from epnet.consent import CONSENT_LIFETIME
 from epnet.endpoints import addressText, originOf
 from epnet.errors import PeerError
+from epnet.inflow import Inflow
 from epnet.interfaces import ILink
 from epnet.lifecycle import (
     Cause,
@@ -87,7 +88,7 @@ class EPProtocol(Protocol):
         self._openedAt: float | None = None
         self._announced = False
         self._socket: object | None = None
-        self._reading: PromptTLS | None = None
+        self._reading: Inflow | None = None
         self._failure: Failure | None = None
         self._effects: list[Effect] = []
         self._carrying = False
@@ -261,7 +262,7 @@ class EPProtocol(Protocol):
         self.address, self.origin = addressText(peer), originOf(peer)
         self.transport.registerProducer(self, True)
         if isinstance(self.transport, PromptTLS):
-            self._reading = self.transport
+            self._reading = self.transport.inflow
             self._reading.pace = self.factory.connections
         parameters = self.factory.node.parameters.replace(session=str(uuid.uuid4()))
         self.session = Session(
@@ -301,6 +302,8 @@ class EPProtocol(Protocol):
         # garbage takes longer than anything else.
         self._failure = None
         self.whenKnown = _nothing
+        if self._reading is not None:
+            self._reading.letGo()
         self._socket = self._reading = None
         del self.transport
 
@@ -383,6 +386,9 @@ class EPProtocol(Protocol):
         self.whenKnown()
         tellOpened(self, effect.peer)
         self.takeSettings()
+        readiness = self.factory.connections.readiness
+        if readiness is not None and isinstance(self.transport, PromptTLS):
+            self.transport.listen(readiness)
         self.factory.connections.opened(self)
 
     def _received(self, effect: Received) -> None:

@@ -37,6 +37,8 @@ FLOORS: list[set[str]] = [
         "upstream",
         "door",
         "turns",
+        "inflow",
+        "readiness",
         "duplicates",
         "node",
         "sockets",

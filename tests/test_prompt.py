@@ -20,8 +20,9 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from epnet import prompt
-from epnet.prompt import BEHIND_BYTES, PromptTLS, PromptTLSFactory, PromptTransport, Records
+from epnet import inflow
+from epnet.inflow import Records
+from epnet.prompt import BEHIND_BYTES, PromptTLS, PromptTLSFactory, PromptTransport
 from epnet.sockets import PIECE_BYTES, sendPromptly
 from epnet.testing import issueTrusts
 from epnet.tls import Trust
@@ -123,6 +124,14 @@ class TransportTests(SynchronousTestCase):
             self.drain(len(written) + BEHIND_BYTES // 2)
         self.assertFalse(self.transport.overrun)
 
+    def test_nothingIsReadOnceItIsBeingClosed(self) -> None:
+        for close in (self.transport.loseConnection, self.transport.abortConnection):
+            stopped: list[None] = []
+            self.transport.reading = reading = Publisher()
+            reading.stopProducing = lambda: stopped.append(None)  # type: ignore[method-assign] # noqa: B023
+            close()
+            self.assertEqual(len(stopped), 1)
+
     def test_whoComesLateIsPaused(self) -> None:
         self.fill()
         self.transport.unregisterProducer()
@@ -218,7 +227,7 @@ class End:
         self.clock = clock
         self.tls: TLSMemoryBIOProtocol = factory.buildProtocol(None)
         if isinstance(self.tls, PromptTLS):
-            self.tls.pace = Pace(clock)
+            self.tls.inflow.pace = Pace(clock)
         self.recorder: Recorder = self.tls.wrappedProtocol
         self.transport = StringTransport()
         self.tls.makeConnection(self.transport)
@@ -325,7 +334,7 @@ class LikenessTests(SynchronousTestCase):
 
     def test_aGoodbyeInARecordThatWasMadeLonger(self) -> None:
         """A peer may pad its records (RFC 8446 §5.4), and then its last one is not short."""
-        self.patch(prompt, "_SHORT_BYTES", 20)  # which counts ours as such a one
+        self.patch(inflow, "_SHORT_BYTES", 20)  # which counts ours as such a one
         steps = [("carry", each % 2 == 0, None) for each in range(4)]
         steps += [("write", True, 99), ("carry", True, None), ("close", True, None)]
         plain = self.story(steps, TLSMemoryBIOFactory, TLSMemoryBIOFactory)
@@ -382,12 +391,12 @@ class PaceTests(SynchronousTestCase):
         self.send(1000)
         self.assertEqual(self.received(), 1000)
         self.assertEqual(self.router.transport.producerState, "producing")
-        self.assertIsNone(self.tls.behindSince)
+        self.assertIsNone(self.tls.inflow.behindSince)
 
     def test_soIsOneMessageThatIsLonger(self) -> None:
         self.send(PIECE_BYTES + 1000)
         self.assertEqual(self.received(), PIECE_BYTES + 1000)
-        self.assertIsNone(self.tls.behindSince)
+        self.assertIsNone(self.tls.inflow.behindSince)
 
     def test_aSecondFullOneWaitsForItsTurnAndNothingMoreIsReadUntilThen(self) -> None:
         self.send(2 * PIECE_BYTES)
@@ -398,14 +407,14 @@ class PaceTests(SynchronousTestCase):
         self.assertEqual(self.router.transport.producerState, "producing")
 
     def test_soDoesAFirstOneWhereOthersSendAsMuch(self) -> None:
-        assert isinstance(self.tls.pace, Pace)
-        self.tls.pace.readers = readers = Turns(self.clock, most=100, pause=1.0)
+        assert isinstance(self.tls.inflow.pace, Pace)
+        self.tls.inflow.pace.readers = readers = Turns(self.clock, most=100, pause=1.0)
         self.assertTrue(readers.spare())  # somebody else's
         self.send(PIECE_BYTES)
         self.assertEqual(self.router.transport.producerState, "paused")
         self.clock.advance(1.0)
         self.assertEqual(self.router.transport.producerState, "producing")
-        self.assertEqual(self.tls.held, b"")
+        self.assertEqual(self.tls.inflow.held, b"")
 
     def test_whatComesAfterItComesAfterItAndIsAsOld(self) -> None:
         self.clock.advance(5.0)
@@ -413,21 +422,21 @@ class PaceTests(SynchronousTestCase):
         self.device.tls.write(b"y" * 100)
         seen: list[tuple[bytes, float | None]] = []
         self.router.recorder.dataReceived = (  # type: ignore[method-assign]
-            lambda data: seen.append((data[:1], self.tls.behindSince))
+            lambda data: seen.append((data[:1], self.tls.inflow.behindSince))
         )
         pieces = self.device.take()
         self.tls.dataReceived(pieces[:PIECE_BYTES])
         self.clock.advance(0.1)
         self.tls.dataReceived(pieces[PIECE_BYTES:])
         self.assertEqual(seen, [(b"x", 5.0), (b"y", 5.0)])
-        self.assertIsNone(self.tls.behindSince)
+        self.assertIsNone(self.tls.inflow.behindSince)
 
     def test_whatWaitedWhileWeStalledIsOlderThanItsReading(self) -> None:
-        assert isinstance(self.tls.pace, Pace)
+        assert isinstance(self.tls.inflow.pace, Pace)
         self.clock.advance(5.0)
-        self.tls.pace.stalledSince = 2.0
+        self.tls.inflow.pace.stalledSince = 2.0
         self.send(2 * PIECE_BYTES)
-        self.assertEqual(self.tls.behindSince, 2.0)
+        self.assertEqual(self.tls.inflow.behindSince, 2.0)
 
     def test_itIsTakenBeforeTheEndOfTheConnection(self) -> None:
         self.send(2 * PIECE_BYTES)

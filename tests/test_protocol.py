@@ -18,6 +18,7 @@ from epnet import protocol as protocolModule
 from epnet.connections import PIECES_TOGETHER, Connections
 from epnet.errors import UsageError
 from epnet.factory import EPClientFactory, EPPeerFactory, EPServerFactory
+from epnet.inflow import Inflow
 from epnet.interfaces import IClient, ILink, IPeer, IServer, ITrust, Reading
 from epnet.lifecycle import Cause, Ending, Phase
 from epnet.limits import SessionSettings
@@ -267,8 +268,8 @@ class HastyPeerTests(ProtocolTestCase):
     def test_S8_whatMayHaveWaitedIsNoConsent(self) -> None:
         pair = self.pair()
         pair.advance(1.0)
-        reading = pair.server.transport
-        assert isinstance(reading, PromptTLS)
+        assert isinstance(pair.server.transport, PromptTLS)
+        reading = pair.server.transport.inflow
         reading.behindSince = self.clock.seconds() - 0.3
         pair.client.publishNow()
         pair.settle()
@@ -277,14 +278,13 @@ class HastyPeerTests(ProtocolTestCase):
         pair.settle()
         self.assertIsNotNone(pair.server.demand())
 
-    def hasty(self) -> tuple[MemoryPair, PromptTLS]:
+    def hasty(self) -> tuple[MemoryPair, Inflow]:
         """A peer whose pieces are never served in their turn."""
         self.server.connections.readers = Turns(Clock(), most=1)
         pair = self.pair()
         pair.advance(1.0)
-        reading = pair.server.transport
-        assert isinstance(reading, PromptTLS)
-        return pair, reading
+        assert isinstance(pair.server.transport, PromptTLS)
+        return pair, pair.server.transport.inflow
 
     def test_S12_itsPiecesAreReadBeforeItIsJudged(self) -> None:
         pair, reading = self.hasty()
@@ -309,7 +309,7 @@ class HastyPeerTests(ProtocolTestCase):
         self.assertFalse(reading.held)
         self.assertIs(pair.server.session.phase, Phase.OPEN)
 
-    def slow(self, *, turns: bool = True) -> tuple[MemoryPair, PromptTLS]:
+    def slow(self, *, turns: bool = True) -> tuple[MemoryPair, Inflow]:
         """A peer that says no more by itself, and of which each message takes us 20 us.
 
         turns: whether those ever have one who wait for it.
@@ -324,9 +324,8 @@ class HastyPeerTests(ProtocolTestCase):
             self.clock.rightNow += 20e-6
 
         pair.server.messageReceived = heard  # type: ignore[method-assign]
-        reading = pair.server.transport
-        assert isinstance(reading, PromptTLS)
-        return pair, reading
+        assert isinstance(pair.server.transport, PromptTLS)
+        return pair, pair.server.transport.inflow
 
     def test_ofALongRecordAPieceIsTakenInEachTurn(self) -> None:
         """Else a few bytes at the end of five of them kept everybody else waiting for 300 ms."""
@@ -389,7 +388,7 @@ class HastyPeerTests(ProtocolTestCase):
         pair.client.transport.write(encode(DEMAND) * 90 + goodbye)
         pair.settle()
         self.assertTrue(reading.left)
-        reading.connectionLost(Failure(ConnectionAborted()))
+        reading.tls.connectionLost(Failure(ConnectionAborted()))
         [ending] = endings
         self.assertEqual((ending.cause, ending.reconnect), (Cause.PEER_LEFT, False))
 
@@ -398,7 +397,7 @@ class HastyPeerTests(ProtocolTestCase):
         pair.client.transport.write(encode(DEMAND) * 300)
         pair.settle()
         before = self.server.connections.received[DemandParameters]
-        reading.connectionLost(Failure(ConnectionAborted()))
+        reading.tls.connectionLost(Failure(ConnectionAborted()))
         heard = self.server.connections.received[DemandParameters] - before
         self.assertLessEqual(heard, PIECE_BYTES // len(encode(DEMAND)) + 1)
         self.assertFalse(reading.left)

@@ -1,0 +1,239 @@
+"""Reading from many sockets in one go; the reactor's calls are made by hand."""
+
+from __future__ import annotations
+
+import select
+import socket
+from unittest import skipUnless
+
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import Clock
+from twisted.internet.tcp import Server
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from epnet.readiness import Listening, Readiness
+from epnet.sockets import PIECE_BYTES
+
+
+class Ending(Protocol):
+    """What the reactor's own way tells."""
+
+    reason: Failure | None = None
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Keep why."""
+        self.reason = reason
+
+
+class End:
+    """Our end of a connection, and the peer's.
+
+    received: what has come.
+    given: whether it was given up.
+    """
+
+    def __init__(self, reactor: MemoryReactorClock, readiness: Readiness) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self.peer = socket.create_connection(listening.getsockname())
+            self.socket, address = listening.accept()
+        self.protocol = Ending()
+        self.transport = Server(self.socket, self.protocol, address, None, 1, reactor)
+        self.protocol.makeConnection(self.transport)
+        self.transport.startReading()
+        self.received = b""
+        self.given = False
+        self.listening: Listening = readiness.take(self.transport, self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Keep it."""
+        self.received += data
+
+    def giveUp(self) -> None:
+        """Note it."""
+        self.given = True
+
+    def reset(self) -> None:
+        """Let the peer end the connection by force."""
+        self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.peer.close()
+
+
+@skipUnless(hasattr(select, "epoll"), "this system has no epoll: the reactor reads")
+class ReadinessTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.readiness = Readiness(self.reactor)
+        self.ends: list[End] = []
+
+    def tearDown(self) -> None:
+        for end in self.ends:
+            end.listening.stopProducing()
+            end.socket.close()
+            end.peer.close()
+
+    def end(self) -> End:
+        end = End(self.reactor, self.readiness)
+        self.ends.append(end)
+        return end
+
+    def read(self) -> None:
+        """Do what the reactor does: on loopback, what has been sent has arrived."""
+        if select.select([self.readiness], [], [], 0)[0]:
+            self.readiness.doRead()
+
+    def test_bytesOfAllComeInOneGo(self) -> None:
+        ends = [self.end() for _ in range(3)]
+        for number, end in enumerate(ends):
+            end.peer.send(bytes([number]) * 5)
+        self.read()
+        self.assertEqual([end.received for end in ends], [b"\0" * 5, b"\1" * 5, b"\2" * 5])
+
+    def test_theReactorKnowsItInTheirStead(self) -> None:
+        self.end(), self.end()
+        self.assertEqual(self.reactor.getReaders(), [self.readiness])
+        verifyObject(IReadDescriptor, self.readiness)
+
+    def test_andNoLongerOnceThereIsNone(self) -> None:
+        first, second = self.end(), self.end()
+        first.listening.stopProducing()
+        self.assertEqual(self.reactor.getReaders(), [self.readiness])
+        second.listening.stopProducing()
+        self.assertEqual(self.reactor.getReaders(), [])
+        self.assertEqual(self.readiness.fileno(), -1)
+        third = self.end()
+        third.peer.send(b"supply")
+        self.read()
+        self.assertEqual(third.received, b"supply")
+
+    def test_aPieceIsReadAtATime(self) -> None:
+        end = self.end()
+        end.peer.send(b"x" * (PIECE_BYTES + 1))
+        self.read()
+        self.assertEqual(len(end.received), PIECE_BYTES)
+        self.read()
+        self.assertEqual(len(end.received), PIECE_BYTES + 1)
+
+    def test_theReactorFindsTheEnd(self) -> None:
+        end = self.end()
+        end.peer.send(b"last")
+        self.read()
+        end.peer.close()
+        self.read()
+        self.assertEqual(end.received, b"last")
+        self.assertEqual(self.reactor.getReaders(), [end.transport])
+        self.assertIsInstance(end.transport.doRead(), ConnectionDone)
+
+    def test_theReactorFindsAReset(self) -> None:
+        end = self.end()
+        end.reset()
+        self.read()
+        self.assertEqual(self.reactor.getReaders(), [end.transport])
+        self.assertIsInstance(end.transport.doRead(), ConnectionLost)
+
+    def test_nothingIsReadInAPause(self) -> None:
+        end, other = self.end(), self.end()
+        end.listening.pauseProducing()
+        end.peer.send(b"supply")
+        self.read()
+        self.assertEqual(end.received, b"")
+        self.assertEqual(self.reactor.getReaders(), [self.readiness])
+        end.listening.resumeProducing()
+        self.read()
+        self.assertEqual(end.received, b"supply")
+        self.assertEqual(other.received, b"")
+
+    def test_aPauseHoldsForWhatTheReactorGotBack(self) -> None:
+        end = self.end()
+        end.peer.shutdown(socket.SHUT_WR)
+        self.read()
+        end.listening.pauseProducing()
+        self.assertEqual(self.reactor.getReaders(), [])
+
+    def test_aTransportThatIsBeingClosedIsNotReadAgain(self) -> None:
+        end = self.end()
+        end.transport.write(b"goodbye")
+        end.listening.pauseProducing()
+        end.transport.loseConnection()
+        end.listening.resumeProducing()
+        self.assertEqual(self.reactor.getReaders(), [])
+
+    def test_oneMayBeTheEndOfAnother(self) -> None:
+        first, second = self.end(), self.end()
+
+        def closing(data: bytes) -> None:
+            for end in (first, second):
+                end.received += data
+                end.listening.stopProducing()
+
+        for end in (first, second):
+            end.dataReceived = closing  # type: ignore[method-assign]
+            end.peer.send(b"supply")
+        self.read()
+        self.assertEqual((first.received, second.received), (b"supply", b"supply"))
+
+    def test_anErrorOfOursEndsOneOnly(self) -> None:
+        first, second = self.end(), self.end()
+        first.dataReceived = lambda _: 1 / 0  # type: ignore[assignment,method-assign,return-value]
+        for end in (first, second):
+            end.peer.send(b"supply")
+        self.read()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual((first.given, second.given), (True, False))
+        self.assertEqual(second.received, b"supply")
+
+    def test_norDoesOneInGivingItUp(self) -> None:
+        first, second = self.end(), self.end()
+        for name in ("dataReceived", "giveUp"):
+            setattr(first, name, lambda *_: 1 / 0)
+        for end in (first, second):
+            end.peer.send(b"supply")
+        self.read()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        self.assertEqual(second.received, b"supply")
+        first.listening.resumeProducing()
+        self.reactor.advance(0)
+        self.assertEqual(first.socket.fileno(), -1)
+        self.assertEqual(self.reactor.getReaders(), [self.readiness])
+
+    def test_anErrorAfterItsEndIsOnlyLogged(self) -> None:
+        end = self.end()
+
+        def ending(data: bytes) -> None:
+            end.listening.stopProducing()
+            raise ZeroDivisionError
+
+        end.dataReceived = ending  # type: ignore[method-assign]
+        end.peer.send(b"supply")
+        self.read()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertFalse(end.given)
+
+    def test_itsNumberMayBeSomebodyElsesAfterTheEnd(self) -> None:
+        end = self.end()
+        gone = end.listening
+        gone.stopProducing()
+        end.listening = self.readiness.take(end.transport, end)
+        gone.pauseProducing()
+        gone.stopProducing()
+        end.peer.send(b"supply")
+        self.read()
+        self.assertEqual(end.received, b"supply")
+
+    def test_theEndOfTheReactorIsTheirs(self) -> None:
+        ends = [self.end(), self.end()]
+        for end in ends:
+            end.protocol.connectionLost = (  # type: ignore[method-assign]
+                lambda reason, end=end: end.listening.stopProducing()
+            )
+        self.readiness.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(self.reactor.getReaders(), [])
+        self.assertEqual([end.socket.fileno() for end in ends], [-1, -1])
+
+    def test_onlyOnAReactorThatWatchesFiles(self) -> None:
+        self.assertIsNone(Readiness.on(Clock()))
+        self.assertIsInstance(Readiness.on(self.reactor), Readiness)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import select
 import subprocess
 import sys
@@ -28,6 +29,8 @@ BATCH: Final = 25
 """How many devices share a certificate where they do."""
 ELSEWHERE: Final = 10
 """How much processes yield (`nice`) that would have a machine of their own."""
+FILES: Final = 256
+"""What a process has open besides its connections, at most."""
 PATIENCE: Final = 60.0
 """How long an answer may take, in s."""
 _CORES: Final = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
@@ -60,6 +63,19 @@ def deviceFiles(folder: Path, number: int) -> CertificatePaths:
     return own if own.certificate.exists() else certificatePaths(folder, _batchName(number))
 
 
+def _makeRoom(devices: int) -> None:
+    """Let this process, and all that it starts, have so many connections, and other files."""
+    needed = devices + FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        if hard != resource.RLIM_INFINITY and hard < needed:
+            raise WorkerFailed(
+                f"a process may have {hard} files open here, and {devices} devices need {needed}: "
+                "raise that (ulimit -Hn), or ask for fewer --devices"
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
 def _batchName(number: int) -> str:
     return f"batch-{number // BATCH}.bench"
 
@@ -69,7 +85,10 @@ def household(devices: int, shared: bool = True) -> Iterator[Path]:
     """A folder with certificates for a router and so many devices, as long as it is needed.
 
     shared: whether `BATCH` devices share a certificate, to have many of them soon.
+
+    Raises `WorkerFailed` where the system does not let a process have as many connections.
     """
+    _makeRoom(devices)
     with TemporaryDirectory(prefix="epnet-bench-") as name:
         folder = Path(name)
         ensureCertificate(folder, ROUTER)

@@ -15,7 +15,7 @@ from epnet.bench.processes import ALONE, Worker, WorkerFailed, household
 from epnet.bench.program import Program
 from epnet.bench.watch import HERTZ, ROOMY
 
-DEVICES: Final = 500
+DEVICES: Final = 1500
 """How many devices there are unless told otherwise."""
 FEWER: Final = 20
 """How many times fewer devices the other measurement has."""

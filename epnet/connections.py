@@ -26,7 +26,7 @@ from epnet.errors import PeerError
 from epnet.identity import Peer
 from epnet.interfaces import INode
 from epnet.limits import ConnectionLimits, SessionSettings
-from epnet.readiness import Readiness
+from epnet.socketpoll import SocketPoll
 from epnet.turns import Turns
 from epnet.wire import Diagnostic, Message
 
@@ -57,7 +57,7 @@ class Connections(Service):
         `setSessions`.
     doorkeeper: knows those who are not validated yet.
     readers: where what is read of peers that send much at a time waits for its turn.
-    readiness: what reads from the sockets of sessions; None where the reactor does.
+    socketPoll: what reads from the sockets of sessions; None where the reactor does.
     register: the validated sessions; at most one with each peer is announced to the node.
     deviations: how often each diagnostic code came up.
     sent, received: how many of the node's messages of each type there were; Pings, greetings and
@@ -81,7 +81,7 @@ class Connections(Service):
         self.sessionSettings = SessionSettings()
         self.doorkeeper = Doorkeeper(clock, self.limits)
         self.readers = Turns(clock, PIECES_TOGETHER, PIECES_PAUSE_SECONDS, part=0.0)
-        self.readiness = Readiness.on(clock)
+        self.socketPoll = SocketPoll.on(clock)
         self.register = Register(node.parameters.identity)
         self.deviations: Counter[str] = Counter()
         self.sent: Counter[type[Message]] = Counter()

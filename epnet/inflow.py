@@ -21,7 +21,7 @@ from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
-from epnet.readiness import Listening
+from epnet.socketpoll import PolledSocket
 from epnet.sockets import PIECE_BYTES
 from epnet.turns import TURN_SECONDS, Turns
 
@@ -167,7 +167,7 @@ class Inflow:
             self.left = b""
             self._feed = None  # and of the connection nothing shall stay
             self._decrypt = _nothing
-            if isinstance(self.source, Listening):
+            if isinstance(self.source, PolledSocket):
                 self.source.stopProducing()
             if self.pace is not None:
                 self.pace.readers.forget(self)

@@ -32,7 +32,7 @@ from zope.interface import implementer
 
 from epnet.errors import PeerError
 from epnet.inflow import Inflow
-from epnet.readiness import Readiness
+from epnet.socketpoll import SocketPoll
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import ITransport
@@ -153,11 +153,11 @@ class PromptTLS(TLSMemoryBIOProtocol):
             transport = PromptTransport(transport)
         super().makeConnection(transport)
 
-    def listen(self, readiness: Readiness) -> None:
+    def listen(self, socketPoll: SocketPoll) -> None:
         """Let its socket, where it has one, be read from together with others."""
         transport = self.transport
         if isinstance(transport, PromptTransport):
-            transport.reading = readiness.take(transport.original, self.inflow)
+            transport.reading = socketPoll.take(transport.original, self.inflow)
             self.inflow.source = transport.reading
 
     def dataReceived(self, data: bytes) -> None:

@@ -386,9 +386,9 @@ class EPProtocol(Protocol):
         self.whenKnown()
         tellOpened(self, effect.peer)
         self.takeSettings()
-        readiness = self.factory.connections.readiness
-        if readiness is not None and isinstance(self.transport, PromptTLS):
-            self.transport.listen(readiness)
+        socketPoll = self.factory.connections.socketPoll
+        if socketPoll is not None and isinstance(self.transport, PromptTLS):
+            self.transport.listen(socketPoll)
         self.factory.connections.opened(self)
 
     def _received(self, effect: Received) -> None:

@@ -38,7 +38,7 @@ FLOORS: list[set[str]] = [
         "door",
         "turns",
         "inflow",
-        "readiness",
+        "socketpoll",
         "duplicates",
         "node",
         "sockets",

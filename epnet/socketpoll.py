@@ -1,7 +1,7 @@
 """Reading from thousands of sockets in one go, beside the reactor's own way.
 
 The reactor calls each socket that has something by itself, with a context for what is logged around
-it: for small messages of thousands that takes a tenth of all time.  `Readiness` is one descriptor
+it: for small messages of thousands that takes a tenth of all time.  `SocketPoll` is one descriptor
 of the reactor, with an epoll of its own (Linux), and reads from all its sockets whenever any has
 something.
 
@@ -36,7 +36,7 @@ class Receiver(Protocol):
 
 
 @implementer(IReadDescriptor)
-class Readiness:
+class SocketPoll:
     """One descriptor for many sockets; the reactor knows it as long as there are any.
 
     reactor: whose it is.
@@ -47,7 +47,7 @@ class Readiness:
     def __init__(self, reactor: IReactorFDSet) -> None:
         self._reactor = reactor
         self._poll: select.epoll | None = None
-        self._sockets: dict[int, Listening] = {}
+        self._sockets: dict[int, PolledSocket] = {}
 
     @classmethod
     def on(cls, reactor: Any) -> Self | None:
@@ -55,21 +55,21 @@ class Readiness:
         works = hasattr(select, "epoll") and IReactorFDSet.providedBy(reactor)
         return cls(reactor) if works else None
 
-    def take(self, source: Connection, receiver: Receiver) -> Listening:
+    def take(self, source: Connection, receiver: Receiver) -> PolledSocket:
         """Read from a transport in the reactor's stead."""
         source.pauseProducing()
-        listening = Listening(self, source, receiver)
-        listening.resumeProducing()
-        return listening
+        polled = PolledSocket(self, source, receiver)
+        polled.resumeProducing()
+        return polled
 
-    def add(self, number: int, listening: Listening) -> None:
+    def add(self, number: int, polled: PolledSocket) -> None:
         """Read from the socket of that number."""
         if self._poll is None:
             self._poll = select.epoll()
             self._reactor.addReader(self)
         if number not in self._sockets:
             self._poll.register(number, select.EPOLLIN)
-        self._sockets[number] = listening
+        self._sockets[number] = polled
 
     def remove(self, number: int) -> None:
         """Read from it no more; it may be closed by now, or not among these."""
@@ -96,45 +96,45 @@ class Readiness:
         """Read once from each socket that has something."""
         assert self._poll is not None
         for number, event in self._poll.poll(0):
-            listening = self._sockets.get(number)
-            if listening is None:
+            polled = self._sockets.get(number)
+            if polled is None:
                 continue  # one before it was the end of it
             data = b""
             if event == select.EPOLLIN:
                 try:
-                    data = listening.handle.recv(PIECE_BYTES)
+                    data = polled.handle.recv(PIECE_BYTES)
                 except BlockingIOError:
                     continue
                 except OSError:
                     pass  # the reactor finds out
             if not data:
                 self.remove(number)
-                listening.source.resumeProducing()
+                polled.source.resumeProducing()
                 continue
             try:
-                listening.receiver.dataReceived(data)
+                polled.receiver.dataReceived(data)
             except Exception:
                 self.log.failure("error in our own code: giving a connection up")
                 if number in self._sockets:
-                    self._giveUp(listening)
+                    self._giveUp(polled)
 
-    def _giveUp(self, listening: Listening) -> None:
+    def _giveUp(self, polled: PolledSocket) -> None:
         """An error must never reach the reactor: it would give all of them up."""
         try:
-            listening.receiver.giveUp()
+            polled.receiver.giveUp()
         except Exception:
             self.log.failure("error in our own code, also in giving a connection up")
-            listening.stopProducing()
-            listening.source.abortConnection()
+            polled.stopProducing()
+            polled.source.abortConnection()
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor ends."""
-        for listening in tuple(self._sockets.values()):
-            listening.source.connectionLost(reason)
+        for polled in tuple(self._sockets.values()):
+            polled.source.connectionLost(reason)
 
 
 @implementer(IPushProducer)
-class Listening:
+class PolledSocket:
     """One transport that is read from.
 
     source: the transport.
@@ -142,23 +142,23 @@ class Listening:
     receiver: gets the bytes.
     """
 
-    __slots__ = ("_number", "_readiness", "handle", "receiver", "source")
+    __slots__ = ("_number", "_owner", "handle", "receiver", "source")
 
-    def __init__(self, readiness: Readiness, source: Connection, receiver: Receiver) -> None:
+    def __init__(self, socketPoll: SocketPoll, source: Connection, receiver: Receiver) -> None:
         self.source = source
         self.handle: socket = source.getHandle()
         self.receiver = receiver
-        self._readiness = readiness
+        self._owner = socketPoll
         self._number: int = source.fileno()
 
     def resumeProducing(self) -> None:
         """Read on, unless it is closed or is being closed."""
         if self._number >= 0 and self.source.connected and not self.source.disconnecting:
-            self._readiness.add(self._number, self)
+            self._owner.add(self._number, self)
 
     def pauseProducing(self) -> None:
         """Read no more for now, nor let the reactor."""
-        self._readiness.remove(self._number)
+        self._owner.remove(self._number)
         self.source.pauseProducing()
 
     def stopProducing(self) -> None:

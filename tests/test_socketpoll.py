@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from epnet.readiness import Listening, Readiness
+from epnet.socketpoll import PolledSocket, SocketPoll
 from epnet.sockets import PIECE_BYTES
 
 
@@ -37,7 +37,7 @@ class End:
     given: whether it was given up.
     """
 
-    def __init__(self, reactor: MemoryReactorClock, readiness: Readiness) -> None:
+    def __init__(self, reactor: MemoryReactorClock, socketPoll: SocketPoll) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listening:
             self.peer = socket.create_connection(listening.getsockname())
             self.socket, address = listening.accept()
@@ -47,7 +47,7 @@ class End:
         self.transport.startReading()
         self.received = b""
         self.given = False
-        self.listening: Listening = readiness.take(self.transport, self)
+        self.polled: PolledSocket = socketPoll.take(self.transport, self)
 
     def dataReceived(self, data: bytes) -> None:
         """Keep it."""
@@ -64,27 +64,27 @@ class End:
 
 
 @skipUnless(hasattr(select, "epoll"), "this system has no epoll: the reactor reads")
-class ReadinessTests(SynchronousTestCase):
+class SocketPollTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
-        self.readiness = Readiness(self.reactor)
+        self.socketPoll = SocketPoll(self.reactor)
         self.ends: list[End] = []
 
     def tearDown(self) -> None:
         for end in self.ends:
-            end.listening.stopProducing()
+            end.polled.stopProducing()
             end.socket.close()
             end.peer.close()
 
     def end(self) -> End:
-        end = End(self.reactor, self.readiness)
+        end = End(self.reactor, self.socketPoll)
         self.ends.append(end)
         return end
 
     def read(self) -> None:
         """Do what the reactor does: on loopback, what has been sent has arrived."""
-        if select.select([self.readiness], [], [], 0)[0]:
-            self.readiness.doRead()
+        if select.select([self.socketPoll], [], [], 0)[0]:
+            self.socketPoll.doRead()
 
     def test_bytesOfAllComeInOneGo(self) -> None:
         ends = [self.end() for _ in range(3)]
@@ -95,16 +95,16 @@ class ReadinessTests(SynchronousTestCase):
 
     def test_theReactorKnowsItInTheirStead(self) -> None:
         self.end(), self.end()
-        self.assertEqual(self.reactor.getReaders(), [self.readiness])
-        verifyObject(IReadDescriptor, self.readiness)
+        self.assertEqual(self.reactor.getReaders(), [self.socketPoll])
+        verifyObject(IReadDescriptor, self.socketPoll)
 
     def test_andNoLongerOnceThereIsNone(self) -> None:
         first, second = self.end(), self.end()
-        first.listening.stopProducing()
-        self.assertEqual(self.reactor.getReaders(), [self.readiness])
-        second.listening.stopProducing()
+        first.polled.stopProducing()
+        self.assertEqual(self.reactor.getReaders(), [self.socketPoll])
+        second.polled.stopProducing()
         self.assertEqual(self.reactor.getReaders(), [])
-        self.assertEqual(self.readiness.fileno(), -1)
+        self.assertEqual(self.socketPoll.fileno(), -1)
         third = self.end()
         third.peer.send(b"supply")
         self.read()
@@ -137,12 +137,12 @@ class ReadinessTests(SynchronousTestCase):
 
     def test_nothingIsReadInAPause(self) -> None:
         end, other = self.end(), self.end()
-        end.listening.pauseProducing()
+        end.polled.pauseProducing()
         end.peer.send(b"supply")
         self.read()
         self.assertEqual(end.received, b"")
-        self.assertEqual(self.reactor.getReaders(), [self.readiness])
-        end.listening.resumeProducing()
+        self.assertEqual(self.reactor.getReaders(), [self.socketPoll])
+        end.polled.resumeProducing()
         self.read()
         self.assertEqual(end.received, b"supply")
         self.assertEqual(other.received, b"")
@@ -151,15 +151,15 @@ class ReadinessTests(SynchronousTestCase):
         end = self.end()
         end.peer.shutdown(socket.SHUT_WR)
         self.read()
-        end.listening.pauseProducing()
+        end.polled.pauseProducing()
         self.assertEqual(self.reactor.getReaders(), [])
 
     def test_aTransportThatIsBeingClosedIsNotReadAgain(self) -> None:
         end = self.end()
         end.transport.write(b"goodbye")
-        end.listening.pauseProducing()
+        end.polled.pauseProducing()
         end.transport.loseConnection()
-        end.listening.resumeProducing()
+        end.polled.resumeProducing()
         self.assertEqual(self.reactor.getReaders(), [])
 
     def test_oneMayBeTheEndOfAnother(self) -> None:
@@ -168,7 +168,7 @@ class ReadinessTests(SynchronousTestCase):
         def closing(data: bytes) -> None:
             for end in (first, second):
                 end.received += data
-                end.listening.stopProducing()
+                end.polled.stopProducing()
 
         for end in (first, second):
             end.dataReceived = closing  # type: ignore[method-assign]
@@ -195,16 +195,16 @@ class ReadinessTests(SynchronousTestCase):
         self.read()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
         self.assertEqual(second.received, b"supply")
-        first.listening.resumeProducing()
+        first.polled.resumeProducing()
         self.reactor.advance(0)
         self.assertEqual(first.socket.fileno(), -1)
-        self.assertEqual(self.reactor.getReaders(), [self.readiness])
+        self.assertEqual(self.reactor.getReaders(), [self.socketPoll])
 
     def test_anErrorAfterItsEndIsOnlyLogged(self) -> None:
         end = self.end()
 
         def ending(data: bytes) -> None:
-            end.listening.stopProducing()
+            end.polled.stopProducing()
             raise ZeroDivisionError
 
         end.dataReceived = ending  # type: ignore[method-assign]
@@ -215,9 +215,9 @@ class ReadinessTests(SynchronousTestCase):
 
     def test_itsNumberMayBeSomebodyElsesAfterTheEnd(self) -> None:
         end = self.end()
-        gone = end.listening
+        gone = end.polled
         gone.stopProducing()
-        end.listening = self.readiness.take(end.transport, end)
+        end.polled = self.socketPoll.take(end.transport, end)
         gone.pauseProducing()
         gone.stopProducing()
         end.peer.send(b"supply")
@@ -228,12 +228,12 @@ class ReadinessTests(SynchronousTestCase):
         ends = [self.end(), self.end()]
         for end in ends:
             end.protocol.connectionLost = (  # type: ignore[method-assign]
-                lambda reason, end=end: end.listening.stopProducing()
+                lambda reason, end=end: end.polled.stopProducing()
             )
-        self.readiness.connectionLost(Failure(ConnectionLost()))
+        self.socketPoll.connectionLost(Failure(ConnectionLost()))
         self.assertEqual(self.reactor.getReaders(), [])
         self.assertEqual([end.socket.fileno() for end in ends], [-1, -1])
 
     def test_onlyOnAReactorThatWatchesFiles(self) -> None:
-        self.assertIsNone(Readiness.on(Clock()))
-        self.assertIsInstance(Readiness.on(self.reactor), Readiness)
+        self.assertIsNone(SocketPoll.on(Clock()))
+        self.assertIsInstance(SocketPoll.on(self.reactor), SocketPoll)

@@ -13,7 +13,7 @@ long waits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -62,8 +62,7 @@ class Inflow:
     """
 
     __slots__ = (
-        "_decrypt",
-        "_feed",
+        "_connection",
         "_leftSince",
         "_records",
         "behindSince",
@@ -84,16 +83,14 @@ class Inflow:
         self.stopped = False
         self._leftSince = 0.0
         self._records = Records()
-        # Of the connection, once the handshake is over.
-        self._feed: Callable[[bytes], object] | None = None
-        self._decrypt: Callable[[int], bytes] = _nothing
+        self._connection: SSL.Connection | None = None  # once the handshake is over
 
     def dataReceived(self, data: bytes) -> None:
         """Take a piece of what the peer sends; in its turn where it is a full one among others."""
         if len(data) < PIECE_BYTES and not self.held and not self.left:
             self._take(data)
             self.behindSince = None
-        elif self.pace is None or self._feed is None:
+        elif self.pace is None or self._connection is None:
             self._take(data)
         elif self.behindSince is None:
             self.behindSince = self.pace.unreadSince(self.pace.seconds())
@@ -165,8 +162,7 @@ class Inflow:
                 self._takeLeft()
         finally:
             self.left = b""
-            self._feed = None  # and of the connection nothing shall stay
-            self._decrypt = _nothing
+            self._connection = None
             if isinstance(self.source, PolledSocket):
                 self.source.stopProducing()
             if self.pace is not None:
@@ -177,43 +173,34 @@ class Inflow:
         self.tls = None  # type: ignore[assignment]  # nobody asks for it then
 
     def _take(self, data: bytes) -> None:
-        records = self._records.follow(data)
-        if records and self._feed is not None:
-            for number, record in enumerate(records):
-                if number and self.tls.disconnecting:  # because of one before it
-                    self.tls.plainly(b"".join(records[number:]))
-                    return
-                self._readOne(record)
+        records, connection = self._records.follow(data), self._connection
+        if records and connection is not None:
+            for record in records:
+                if self.stopped:  # because of one before it
+                    break
+                self._readOne(record, connection)
             return
         self.tls.plainly(data)
-        if self._feed is None and self.tls.connected:
+        if connection is None and self.tls.connected:
             connection = self.tls.getHandle()
             if connection.get_state_string() == _FINISHED:
-                self._feed, self._decrypt = connection.bio_write, connection.recv
+                self._connection = connection
 
-    def _readOne(self, record: bytes) -> None:
-        assert self._feed is not None
-        self._feed(record)
+    def _readOne(self, record: bytes, connection: SSL.Connection) -> None:
+        connection.bio_write(record)
         try:
-            data = self._decrypt(len(record))
+            data = connection.recv(len(record))
         except SSL.WantReadError:
-            self._answer()  # a word of TLS about the connection, which may ask for that
+            # A word of TLS about the connection, which may ask for an answer.
+            assert self.tls.transport is not None
+            with suppress(SSL.WantReadError):
+                self.tls.transport.write(connection.bio_read(_ANSWER_BYTES))
         except SSL.ZeroReturnError:
             self.tls.failVerification(Failure(ConnectionDone()))  # its goodbye, made longer
         except SSL.Error:
             self.tls.failVerification(Failure())
         else:
             self.tls.wrappedProtocol.dataReceived(data)
-
-    def _answer(self) -> None:
-        """Send what TLS has to say, if anything."""
-        assert self.tls.transport is not None
-        with suppress(SSL.WantReadError):
-            self.tls.transport.write(self.tls.getHandle().bio_read(_ANSWER_BYTES))
-
-
-def _nothing(_: int) -> bytes:
-    raise SSL.Error("there is no session of TLS")
 
 
 _ANSWER_BYTES: Final = 16384

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import select
 import socket
 from pathlib import Path
@@ -11,25 +10,23 @@ from typing import ClassVar
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.tcp import Server
-from twisted.internet.testing import MemoryReactorClock, StringTransport
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.internet.testing import MemoryReactorClock
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet import inflow
-from epnet.inflow import Records
-from epnet.prompt import BEHIND_BYTES, PromptTLS, PromptTLSFactory, PromptTransport
-from epnet.sockets import PIECE_BYTES, sendPromptly
+from epnet.prompt import BEHIND_BYTES, PromptTLSFactory, PromptTransport
+from epnet.sockets import sendPromptly
 from epnet.testing import issueTrusts
 from epnet.tls import Trust
-from epnet.turns import Turns
 from tests.test_security import HANDSHAKE_RECORD, encrypted, expanded
 from tests.test_sockets import Publisher
-from tests.tlscase import Recorder
+from tests.tlscase import End, Recorder, carry
 
 PIECE = b"p" * 1500
 KEY_UPDATE_REQUESTED = bytes.fromhex("18 000001 01")  # RFC 8446 §4.6.3
@@ -158,106 +155,6 @@ class TransportTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getWriters(), [])
 
 
-def record(content: bytes, kind: int = 23) -> bytes:
-    """A record of TLS."""
-    return bytes([kind, 3, 3, *len(content).to_bytes(2, "big")]) + content
-
-
-CONTENTS = st.recursive(
-    st.binary(max_size=60),
-    lambda inner: st.lists(inner.map(record), max_size=3).map(b"".join),
-    max_leaves=5,
-)
-"""What a record may hold: anything, and above all what looks like records."""
-
-
-class RecordsTests(SynchronousTestCase):
-    @given(st.lists(st.tuples(CONTENTS, st.sampled_from([22, 23])), max_size=4), st.data())
-    def test_wholeRecordsAreWholeRecords(
-        self, contents: list[tuple[bytes, int]], data: st.DataObject
-    ) -> None:
-        whole = [record(content, kind) for content, kind in contents]
-        stream = b"".join(whole)
-        bounds = [0]
-        for each in whole:
-            bounds.append(bounds[-1] + len(each))
-        # Half of the cuts are where records end, or just would if their contents were some.
-        places = st.one_of(st.sampled_from(bounds), st.integers(0, len(stream)))
-        looks = [at for at in range(len(stream)) if stream.startswith(b"\x17\3\3", at)]
-        if looks:
-            places = st.one_of(places, st.sampled_from(looks))
-        cuts = [0, *sorted(data.draw(st.sets(places))), len(stream)]
-        records = Records()
-        for start, end in itertools.pairwise(cuts):
-            piece = stream[start:end]
-            inside = [at for at in bounds if start <= at <= end]
-            parts = [stream[a:b] for a, b in itertools.pairwise(inside)]
-            isWhole = piece and b"".join(parts) == piece
-            quick = isWhole and all(part[0] == 23 and len(part) > 29 for part in parts)
-            self.assertEqual(list(records.follow(piece)), parts if quick else [], (start, end))
-
-    def test_whatLooksLikeARecordInsideAnotherIsNone(self) -> None:
-        inner = record(b"x" * 40)
-        outer = record(inner)
-        records = Records()
-        for piece in (outer[:3], outer[3:5], inner):
-            self.assertEqual(list(records.follow(piece)), [])
-        self.assertEqual(list(records.follow(outer)), [outer])
-
-
-class Pace:
-    """Where pieces wait for their turn, on a clock.
-
-    stalledSince: the reactor has not read anything since then; None where it has.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self.readers = Turns(clock, most=100)
-        self.seconds = clock.seconds
-        self.stalledSince: float | None = None
-
-    def unreadSince(self, now: float) -> float:
-        return now if self.stalledSince is None else self.stalledSince
-
-
-class End:
-    """One end of a TLS connection in memory; what it sends waits in its transport."""
-
-    def __init__(self, factory: TLSMemoryBIOFactory, clock: Clock) -> None:
-        self.clock = clock
-        self.tls: TLSMemoryBIOProtocol = factory.buildProtocol(None)
-        if isinstance(self.tls, PromptTLS):
-            self.tls.inflow.pace = Pace(clock)
-        self.recorder: Recorder = self.tls.wrappedProtocol
-        self.transport = StringTransport()
-        self.tls.makeConnection(self.transport)
-
-    def take(self) -> bytes:
-        """What it sends now."""
-        self.clock.advance(0)
-        data = self.transport.value()
-        self.transport.clear()
-        return data
-
-    def endIfItWants(self) -> None:
-        """Lose the connection where it asked for that."""
-        if self.tls.connected and (self.transport.disconnecting or self.transport.disconnected):
-            aborted = self.transport.disconnected
-            self.tls.connectionLost(Failure(ConnectionAborted() if aborted else ConnectionDone()))
-
-
-def carry(source: End, target: End, sizes: list[int], spoil: bool = False) -> None:
-    """Bring what one end sends to the other in pieces; one bit of the first record may be wrong."""
-    data = bytearray(source.take())
-    if spoil and data:
-        data[5] ^= 1
-    at = number = 0
-    while at < len(data) and target.tls.connected and not target.transport.disconnecting:
-        size = sizes[number % len(sizes)]
-        target.tls.dataReceived(bytes(data[at : at + size]))
-        at, number = at + size, number + 1
-
-
 WORDS = st.one_of(
     st.tuples(st.just("write"), st.booleans(), st.integers(1, 20_000)),
     st.tuples(st.just("carry"), st.booleans(), st.lists(st.integers(1, 3000), max_size=3)),
@@ -361,100 +258,3 @@ class LikenessTests(SynchronousTestCase):
             secret = expanded(secret, b"traffic upd", 48)
         # OpenSSL answers the first one with what comes next, be it another one or words of ours.
         self.assertEqual(answers, [0, 27, 27])
-
-
-class PaceTests(SynchronousTestCase):
-    """A peer that sends more than a piece at a time."""
-
-    def setUp(self) -> None:
-        trusts = issueTrusts(Path(self.mktemp()), "device", "router")
-        self.clock = Clock()
-        wrapped = Factory.forProtocol(Recorder)
-        self.device = End(trusts["device"].clientFactory(wrapped, clock=self.clock), self.clock)
-        self.router = End(trusts["router"].serverFactory(wrapped, clock=self.clock), self.clock)
-        for _ in range(3):
-            carry(self.device, self.router, [65536])
-            carry(self.router, self.device, [65536])
-        assert isinstance(self.router.tls, PromptTLS)
-        self.tls = self.router.tls
-        self.router.recorder.received = b""
-
-    def send(self, length: int) -> None:
-        """Let the device send so many bytes, all the same."""
-        self.device.tls.write(b"x" * length)
-        carry(self.device, self.router, [PIECE_BYTES])
-
-    def received(self) -> int:
-        return len(self.router.recorder.received)
-
-    def test_aShortPieceIsTakenAtOnce(self) -> None:
-        self.send(1000)
-        self.assertEqual(self.received(), 1000)
-        self.assertEqual(self.router.transport.producerState, "producing")
-        self.assertIsNone(self.tls.inflow.behindSince)
-
-    def test_soIsOneMessageThatIsLonger(self) -> None:
-        self.send(PIECE_BYTES + 1000)
-        self.assertEqual(self.received(), PIECE_BYTES + 1000)
-        self.assertIsNone(self.tls.inflow.behindSince)
-
-    def test_aSecondFullOneWaitsForItsTurnAndNothingMoreIsReadUntilThen(self) -> None:
-        self.send(2 * PIECE_BYTES)
-        self.assertEqual(self.received(), 0)
-        self.assertEqual(self.router.transport.producerState, "paused")
-        self.clock.advance(0)
-        self.assertEqual(self.received(), 2 * PIECE_BYTES)
-        self.assertEqual(self.router.transport.producerState, "producing")
-
-    def test_soDoesAFirstOneWhereOthersSendAsMuch(self) -> None:
-        assert isinstance(self.tls.inflow.pace, Pace)
-        self.tls.inflow.pace.readers = readers = Turns(self.clock, most=100, pause=1.0)
-        self.assertTrue(readers.spare())  # somebody else's
-        self.send(PIECE_BYTES)
-        self.assertEqual(self.router.transport.producerState, "paused")
-        self.clock.advance(1.0)
-        self.assertEqual(self.router.transport.producerState, "producing")
-        self.assertEqual(self.tls.inflow.held, b"")
-
-    def test_whatComesAfterItComesAfterItAndIsAsOld(self) -> None:
-        self.clock.advance(5.0)
-        self.device.tls.write(b"x" * PIECE_BYTES)
-        self.device.tls.write(b"y" * 100)
-        seen: list[tuple[bytes, float | None]] = []
-        self.router.recorder.dataReceived = (  # type: ignore[method-assign]
-            lambda data: seen.append((data[:1], self.tls.inflow.behindSince))
-        )
-        pieces = self.device.take()
-        self.tls.dataReceived(pieces[:PIECE_BYTES])
-        self.clock.advance(0.1)
-        self.tls.dataReceived(pieces[PIECE_BYTES:])
-        self.assertEqual(seen, [(b"x", 5.0), (b"y", 5.0)])
-        self.assertIsNone(self.tls.inflow.behindSince)
-
-    def test_whatWaitedWhileWeStalledIsOlderThanItsReading(self) -> None:
-        assert isinstance(self.tls.inflow.pace, Pace)
-        self.clock.advance(5.0)
-        self.tls.inflow.pace.stalledSince = 2.0
-        self.send(2 * PIECE_BYTES)
-        self.assertEqual(self.tls.inflow.behindSince, 2.0)
-
-    def test_itIsTakenBeforeTheEndOfTheConnection(self) -> None:
-        self.send(2 * PIECE_BYTES)
-        self.tls.connectionLost(Failure(ConnectionDone()))
-        self.assertEqual(self.received(), 2 * PIECE_BYTES)
-        self.clock.advance(0)
-        self.assertEqual(self.received(), 2 * PIECE_BYTES)
-
-    def test_anErrorOfOursInItDoesNotHideTheEnd(self) -> None:
-        self.send(2 * PIECE_BYTES)
-        self.patch(self.router.recorder, "dataReceived", lambda data: 1 / 0)
-        lost = Failure(ConnectionDone())
-        self.assertRaises(ZeroDivisionError, self.tls.connectionLost, lost)
-        self.assertIsNotNone(self.router.recorder.lost)
-
-    def test_anErrorOfOursEndsItsConnection(self) -> None:
-        self.send(2 * PIECE_BYTES)
-        self.patch(self.router.recorder, "dataReceived", lambda data: 1 / 0)
-        self.clock.advance(0)
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertTrue(self.router.transport.disconnected)

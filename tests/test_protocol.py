@@ -3,59 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import attrs
 from twisted.internet.error import ConnectionAborted
-from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from epnet import protocol as protocolModule
-from epnet.connections import PIECES_TOGETHER, Connections
 from epnet.errors import UsageError
-from epnet.factory import EPClientFactory, EPPeerFactory, EPServerFactory
-from epnet.inflow import Inflow
+from epnet.factory import EPClientFactory, EPPeerFactory
 from epnet.interfaces import IClient, ILink, IPeer, IServer, ITrust, Reading
 from epnet.lifecycle import Cause, Ending, Phase
 from epnet.limits import SessionSettings
-from epnet.node import DeviceNode, parametersOf
-from epnet.prompt import PromptTLS
-from epnet.sockets import PIECE_BYTES, Outgoing
-from epnet.testing import MemoryPair, issueTrusts
-from epnet.tls import Trust
-from epnet.turns import Turns
-from epnet.wire import DemandParameters, Message, SoftDisconnect, SupplyParameters, encode
+from epnet.node import DeviceNode
+from epnet.sockets import Outgoing
+from epnet.testing import MemoryPair
+from epnet.wire import DemandParameters, Message, SupplyParameters, encode
 from tests.fakes import FakeDevice
-
-SUPPLY = SupplyParameters(voltage_limit=(200, 250), power_limit=5000)
-DEMAND = DemandParameters(voltage=230, power_limit=3000)
-
-TRUSTS: dict[str, Trust] = {}
-"""Made once for the module: making keys takes longer than the tests."""
-
-
-class ProtocolTestCase(SynchronousTestCase):
-    def setUp(self) -> None:
-        if not TRUSTS:
-            TRUSTS.update(issueTrusts(Path(self.mktemp()).absolute(), "charger", "battery"))
-        self.clock = Clock()
-        self.battery = FakeDevice(supply=SUPPLY)
-        self.charger = FakeDevice(demand=DEMAND)
-        self.server = EPServerFactory(self.connections("battery", self.battery), TRUSTS["battery"])
-        self.client = EPClientFactory(self.connections("charger", self.charger), TRUSTS["charger"])
-
-    def connections(self, identity: str, device: FakeDevice) -> Connections:
-        node = DeviceNode(device, parametersOf(device, identity), self.clock)
-        connections = Connections(node, self.clock)
-        connections.startService()
-        return connections
-
-    def pair(self) -> MemoryPair:
-        return MemoryPair(self.client, self.server, self.clock)
+from tests.protocolcase import DEMAND, TRUSTS, ProtocolTestCase
 
 
 class InterfaceTests(ProtocolTestCase):
@@ -260,161 +227,6 @@ class SlowReaderTests(ProtocolTestCase):
         self.assertEqual(asked, [])
         pair.client.resumeProducing()
         self.assertEqual(asked, [1])
-
-
-class HastyPeerTests(ProtocolTestCase):
-    """A peer that sends more than is read of it in one go."""
-
-    def test_S8_whatMayHaveWaitedIsNoConsent(self) -> None:
-        pair = self.pair()
-        pair.advance(1.0)
-        assert isinstance(pair.server.transport, PromptTLS)
-        reading = pair.server.transport.inflow
-        reading.behindSince = self.clock.seconds() - 0.3
-        pair.client.publishNow()
-        pair.settle()
-        self.assertIsNone(pair.server.demand())
-        pair.client.publishNow()
-        pair.settle()
-        self.assertIsNotNone(pair.server.demand())
-
-    def hasty(self) -> tuple[MemoryPair, Inflow]:
-        """A peer whose pieces are never served in their turn."""
-        self.server.connections.readers = Turns(Clock(), most=1)
-        pair = self.pair()
-        pair.advance(1.0)
-        assert isinstance(pair.server.transport, PromptTLS)
-        return pair, pair.server.transport.inflow
-
-    def test_S12_itsPiecesAreReadBeforeItIsJudged(self) -> None:
-        pair, reading = self.hasty()
-        for _ in range(5):
-            reading.behindSince = self.clock.seconds()  # another piece came just before
-            pair.client.transport.write(encode(DEMAND) * 90)
-            pair.advance(0.1)
-        self.assertEqual(self.battery.shutDowns, [])
-        self.assertIs(pair.server.session.phase, Phase.OPEN)
-        self.assertGreater(self.server.connections.received[DemandParameters], 200)
-
-    def test_withoutATransferItsPieceWaitsForHalfTheTimeOfItsSilence(self) -> None:
-        self.battery.offers = None
-        pair, reading = self.hasty()
-        for _ in range(2):
-            pair.client.transport.write(encode(DEMAND) * 90)
-            pair.settle()
-        self.assertTrue(reading.held)
-        pair.advance(1.3)
-        self.assertTrue(reading.held)
-        pair.advance(0.3)
-        self.assertFalse(reading.held)
-        self.assertIs(pair.server.session.phase, Phase.OPEN)
-
-    def slow(self, *, turns: bool = True) -> tuple[MemoryPair, Inflow]:
-        """A peer that says no more by itself, and of which each message takes us 20 us.
-
-        turns: whether those ever have one who wait for it.
-        """
-        clock = self.clock if turns else Clock()
-        self.server.connections.readers = Turns(clock, PIECES_TOGETHER, 0.01)
-        pair = self.pair()
-        pair.advance(1.0)
-        pair.client.publications = lambda: ()  # type: ignore[method-assign]
-
-        def heard(message: Message) -> None:
-            self.clock.rightNow += 20e-6
-
-        pair.server.messageReceived = heard  # type: ignore[method-assign]
-        assert isinstance(pair.server.transport, PromptTLS)
-        return pair, pair.server.transport.inflow
-
-    def test_ofALongRecordAPieceIsTakenInEachTurn(self) -> None:
-        """Else a few bytes at the end of five of them kept everybody else waiting for 300 ms."""
-        pair, _ = self.slow()
-        counter = self.server.connections.received
-        counts, before = [], counter[DemandParameters]
-        pair.client.transport.write(encode(DEMAND) * 300)
-        for _ in range(8):
-            pair.settle()
-            counts.append(counter[DemandParameters] - before)
-            before = counter[DemandParameters]
-            self.clock.advance(0.01)
-        self.assertLessEqual(max(counts), PIECE_BYTES // len(encode(DEMAND)) + 1)
-        self.assertEqual(sum(counts), 300)
-
-    def test_aLongRecordThatTakesNoTimeIsTakenAtOnce(self) -> None:
-        pair, reading = self.slow(turns=False)
-        del pair.server.messageReceived
-        before = self.server.connections.received[DemandParameters]
-        pair.client.transport.write(encode(DEMAND) * 300)
-        pair.settle()
-        self.assertEqual(self.server.connections.received[DemandParameters] - before, 300)
-        self.assertFalse(reading.left)
-
-    def test_whatComesAfterALongRecordWaitsBehindIt(self) -> None:
-        pair, _ = self.slow()
-        last = DEMAND.replace(power_limit=1)
-        pair.client.transport.write(encode(DEMAND) * 300)
-        pair.client.transport.write(encode(last))
-        pair.advance(0.15)
-        self.assertEqual(pair.server.latest(DemandParameters), last)
-
-    def test_whatIsLeftOfALongRecordIsAsOldAsTheRecord(self) -> None:
-        pair, reading = self.slow(turns=False)
-        arrivedAt = self.clock.seconds()
-        pair.client.transport.write(encode(DEMAND) * 90)
-        pair.settle()
-        self.assertTrue(reading.left)
-        self.clock.advance(0.1)
-        reading.proceed()
-        self.assertFalse(reading.left)
-        expires = pair.server.consentExpires(DemandParameters)
-        self.assertAlmostEqual(expires, arrivedAt + 0.2, delta=0.005)
-
-    def test_whatIsLeftIsTakenBeforeItsPeerIsJudged(self) -> None:
-        pair, reading = self.slow(turns=False)
-        pair.client.transport.write(encode(DEMAND) * 90 + encode(DEMAND.replace(power_limit=1)))
-        pair.settle()
-        self.assertTrue(reading.left)
-        pair.cut()
-        pair.advance(0.15)
-        self.assertFalse(reading.left)
-        self.assertEqual(pair.server.latest(DemandParameters), DEMAND.replace(power_limit=1))
-
-    def test_aGoodbyeBehindALongRecordIsHeard(self) -> None:
-        pair, reading = self.slow(turns=False)
-        endings: list[Ending] = []
-        pair.server.sessionClosed = endings.append  # type: ignore[method-assign]
-        goodbye = encode(SoftDisconnect(reconnect=False, reason="enough"))
-        pair.client.transport.write(encode(DEMAND) * 90 + goodbye)
-        pair.settle()
-        self.assertTrue(reading.left)
-        reading.tls.connectionLost(Failure(ConnectionAborted()))
-        [ending] = endings
-        self.assertEqual((ending.cause, ending.reconnect), (Cause.PEER_LEFT, False))
-
-    def test_butNotAllThatIsLeftWhereThatTakesLong(self) -> None:
-        pair, reading = self.slow(turns=False)
-        pair.client.transport.write(encode(DEMAND) * 300)
-        pair.settle()
-        before = self.server.connections.received[DemandParameters]
-        reading.tls.connectionLost(Failure(ConnectionAborted()))
-        heard = self.server.connections.received[DemandParameters] - before
-        self.assertLessEqual(heard, PIECE_BYTES // len(encode(DEMAND)) + 1)
-        self.assertFalse(reading.left)
-        self.assertIs(pair.server.session.phase, Phase.CLOSED)
-        self.assertEqual(len(self.server.connections.readers), 0)
-
-    def test_S8_itIsRefusedOnceThatIsTooMuch(self) -> None:
-        pair = self.pair()
-        pair.advance(1.0)
-        endings: list[Ending] = []
-        pair.server.sessionClosed = endings.append  # type: ignore[method-assign]
-        pair.client.transport.write(encode(DEMAND) * 1000)
-        pair.advance(0.1)
-        [ending] = endings
-        self.assertIs(ending.cause, Cause.REFUSED)
-        self.assertIn("too many messages at once of type 0xdcdcfeed", ending.reason)
-        self.assertLess(self.server.connections.received[DemandParameters], 600)
 
 
 class StallTests(ProtocolTestCase):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import attrs
 from OpenSSL import SSL
+from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import (
     IHandshakeListener,
     IOpenSSLClientConnectionCreator,
@@ -17,7 +18,8 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.internet.testing import StringTransport
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from twisted.test.iosim import connect, makeFakeClient, makeFakeServer
 from twisted.trial.unittest import SynchronousTestCase
@@ -32,8 +34,10 @@ from epnet.pki import (
     initAuthority,
     issueCertificate,
 )
+from epnet.prompt import PromptTLS
 from epnet.tls import Trust
 from epnet.trust.sources import TrustSources
+from epnet.turns import Turns
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=100)
 
@@ -189,3 +193,56 @@ def load(paths: CertificatePaths) -> Trust:
     certificate = readCertificate(readCertificates(paths.certificate)[0])
     identity = min(certificate.identities, default="")
     return TrustSources.ofAuthority(identity, paths).load()
+
+
+class Pace:
+    """Where pieces wait for their turn, on a clock.
+
+    stalledSince: the reactor has not read anything since then; None where it has.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.readers = Turns(clock, most=100)
+        self.seconds = clock.seconds
+        self.stalledSince: float | None = None
+
+    def unreadSince(self, now: float) -> float:
+        return now if self.stalledSince is None else self.stalledSince
+
+
+class End:
+    """One end of a TLS connection in memory; what it sends waits in its transport."""
+
+    def __init__(self, factory: TLSMemoryBIOFactory, clock: Clock) -> None:
+        self.clock = clock
+        self.tls: TLSMemoryBIOProtocol = factory.buildProtocol(None)
+        if isinstance(self.tls, PromptTLS):
+            self.tls.inflow.pace = Pace(clock)
+        self.recorder: Recorder = self.tls.wrappedProtocol
+        self.transport = StringTransport()
+        self.tls.makeConnection(self.transport)
+
+    def take(self) -> bytes:
+        """What it sends now."""
+        self.clock.advance(0)
+        data = self.transport.value()
+        self.transport.clear()
+        return data
+
+    def endIfItWants(self) -> None:
+        """Lose the connection where it asked for that."""
+        if self.tls.connected and (self.transport.disconnecting or self.transport.disconnected):
+            aborted = self.transport.disconnected
+            self.tls.connectionLost(Failure(ConnectionAborted() if aborted else ConnectionDone()))
+
+
+def carry(source: End, target: End, sizes: list[int], spoil: bool = False) -> None:
+    """Bring what one end sends to the other in pieces; one bit of the first record may be wrong."""
+    data = bytearray(source.take())
+    if spoil and data:
+        data[5] ^= 1
+    at = number = 0
+    while at < len(data) and target.tls.connected and not target.transport.disconnecting:
+        size = sizes[number % len(sizes)]
+        target.tls.dataReceived(bytes(data[at : at + size]))
+        at, number = at + size, number + 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import select
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from epnet.pki import (
     issueCertificate,
     loadAuthority,
 )
+from epnet.tap.files import OTHERS, allowFiles
 
 LOOPBACK: Final = "127.0.0.1"
 ROUTER: Final = "router.bench"
@@ -29,8 +29,6 @@ BATCH: Final = 25
 """How many devices share a certificate where they do."""
 ELSEWHERE: Final = 10
 """How much processes yield (`nice`) that would have a machine of their own."""
-FILES: Final = 256
-"""What a process has open besides its connections, at most."""
 PATIENCE: Final = 60.0
 """How long an answer may take, in s."""
 _CORES: Final = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
@@ -64,16 +62,13 @@ def deviceFiles(folder: Path, number: int) -> CertificatePaths:
 
 
 def _makeRoom(devices: int) -> None:
-    """Let this process, and all that it starts, have so many connections, and other files."""
-    needed = devices + FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        if hard != resource.RLIM_INFINITY and hard < needed:
-            raise WorkerFailed(
-                f"a process may have {hard} files open here, and {devices} devices need {needed}: "
-                "raise that (ulimit -Hn), or ask for fewer --devices"
-            )
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    needed = devices + OTHERS
+    allowed = allowFiles(needed)
+    if allowed < needed:
+        raise WorkerFailed(
+            f"a process may have {allowed} files open here, and {devices} devices need {needed}: "
+            "raise that (ulimit -Hn), or ask for fewer --devices"
+        )
 
 
 def _batchName(number: int) -> str:

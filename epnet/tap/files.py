@@ -15,20 +15,29 @@ OTHERS: Final = 256
 _log = Logger()
 
 
-def makeRoom(limits: ConnectionLimits) -> None:
-    """Let this process have as many files open as its limits of connections may need.
+def allowFiles(needed: int) -> int:
+    """Let this process, and all that it starts, have so many files open; gives how many it may.
 
     The usual limit of the system is 1,024, and whoever may raise it is the process itself, up to
-    a hard limit.  Where that is too low, the log says what to do: a router that may open no more
-    files cannot save its meters either.
+    a hard limit.
     """
-    needed = limits.connections + limits.strangers + OTHERS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
-        return
+        return needed
     allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     if allowed > soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed
+
+
+def makeRoom(limits: ConnectionLimits) -> None:
+    """Let this process have as many files open as its limits of connections may need.
+
+    Where the system does not let it, the log says what to do: a router that may open no more files
+    cannot save its meters either.
+    """
+    needed = limits.connections + limits.strangers + OTHERS
+    allowed = allowFiles(needed)
     if allowed < needed:
         _log.warn(
             "this system lets us have {allowed} files open, and as many connections as we take "

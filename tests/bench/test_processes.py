@@ -7,7 +7,7 @@ import resource
 from twisted.trial.unittest import SynchronousTestCase
 
 from epnet.bench import processes
-from epnet.bench.processes import FILES, WorkerFailed
+from epnet.bench.processes import OTHERS, WorkerFailed
 
 
 class RoomTests(SynchronousTestCase):
@@ -26,15 +26,15 @@ class RoomTests(SynchronousTestCase):
         self.assertEqual(self.room(500), (1024, 20_000))
 
     def test_manyAreGivenIt(self) -> None:
-        self.assertEqual(self.room(1500), (1500 + FILES, 20_000))
+        self.assertEqual(self.room(1500), (1500 + OTHERS, 20_000))
 
     def test_unlessTheSystemDoesNotLetThem(self) -> None:
         error = self.assertRaises(WorkerFailed, self.room, 19_900)
         self.assertIn("20000 files open here, and 19900 devices need 20156", str(error))
-        self.assertEqual(self.limits, (1024, 20_000))
+        self.assertEqual(self.limits, (20_000, 20_000))
 
     def test_noLimitIsNone(self) -> None:
         self.limits = (1024, resource.RLIM_INFINITY)
-        self.assertEqual(self.room(19_900)[0], 19_900 + FILES)
+        self.assertEqual(self.room(19_900)[0], 19_900 + OTHERS)
         self.limits = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
         self.assertEqual(self.room(19_900)[0], resource.RLIM_INFINITY)

@@ -244,6 +244,7 @@ class Crowd:
             shouted = sum(self._shout(device, words) for device in tuple(self._devices))
             done["sent"] += TOGETHER * shouted
             if not shouted:
+                # Nobody reads.  This process does nothing else, and shall not take a whole core.
                 time.sleep(_PAUSE_SECONDS)
         return done
 

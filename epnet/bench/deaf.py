@@ -30,7 +30,7 @@ class Deaf(Crowd):
         began = time.monotonic()
         while time.monotonic() - began < seconds:
             self._sayAll()
-            time.sleep(1 / hertz)
+            time.sleep(1 / hertz)  # to do nothing is what this process is for
         woke = time.monotonic()
         readers = {device: FrameReader() for device in self._devices}
         newest = dict.fromkeys(self._devices, float("inf"))

@@ -6,7 +6,6 @@ none of whom reads.  Then their best: the disk answers, and all of them read.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -102,7 +101,7 @@ class Scene:
         self._crowd.tell("run", WARM_SECONDS + SECONDS, HERTZ)
         self._exchange.ask("connect", self._port, self._resting, self._trading, 16, True)
         self._exchange.tell("trade", WARM_SECONDS + SECONDS)
-        time.sleep(WARM_SECONDS)
+        self._exchange.runFor(WARM_SECONDS)
         asked = ("ages", "waits", "deciding", "usage")
         *_, before = map(self._server.ask, asked)
         took = self._exchange.answer()

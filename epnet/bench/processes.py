@@ -145,6 +145,11 @@ class Worker:
         assert self._process.stdout is not None
         return bool(select.select([self._process.stdout], [], [], seconds)[0])
 
+    def runFor(self, seconds: float) -> None:
+        """Let it go on for so many s.  Raises `WorkerFailed` if it stops before."""
+        if self.answered(seconds):
+            raise WorkerFailed(f"the {self.role} stopped too soon: {self.answer()}")
+
     def answer(self) -> Any:
         """What became of the oldest command not answered yet.  Raises `WorkerFailed`."""
         assert self._process.stdout is not None

@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -63,7 +64,8 @@ class Program:
             try:
                 socket.create_connection((LOOPBACK, self._port)).close()
             except ConnectionRefusedError:
-                time.sleep(0.02)
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(0.02)
             else:
                 return self._port
         raise WorkerFailed(f"{VARIABLE}: it does not listen on port {self._port}")

@@ -6,7 +6,6 @@ those say so twenty times a second, as in any transfer.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -84,9 +83,9 @@ def _measured(folder: Path, devices: int, trading: int) -> Found:
         crowd.tell("run", WARM_SECONDS + SECONDS, HERTZ)
         exchange.ask("connect", port, resting, trading, 16, True)
         exchange.tell("trade", WARM_SECONDS + SECONDS)
-        time.sleep(WARM_SECONDS)
+        exchange.runFor(WARM_SECONDS)
         before = server.ask("usage")
-        time.sleep(SECONDS / 2)
+        exchange.runFor(SECONDS / 2)
         share = _share(before, server.ask("usage"))
         took, done = exchange.answer(), crowd.answer()
     heard = done["received"] / (WARM_SECONDS + SECONDS) / resting

@@ -111,7 +111,7 @@ def _watch(router: RunningRouter, screen: Screen) -> None:
         except RouterError as error:
             screen.trouble = str(error)
         screen.draw()
-        time.sleep(RETRY_SECONDS)
+        time.sleep(RETRY_SECONDS)  # this program does nothing else; Ctrl-C and `q` end it here, too
 
 
 @contextmanager

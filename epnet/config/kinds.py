@@ -10,6 +10,7 @@ import difflib
 import json
 import pathlib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from math import inf
 from typing import Any, Final
@@ -103,7 +104,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {found[0]}?" if found else ""
 
 
-class Kind:
+class Kind(ABC):
     """What the values of a key can be.
 
     expected: that, in words.
@@ -111,16 +112,9 @@ class Kind:
 
     expected: str
 
+    @abstractmethod
     def read(self, value: object, spot: Spot) -> object:
         """The value as the program uses it, or `INVALID` once what is wrong has been noted."""
-        try:
-            return self.convert(value, spot.reading)
-        except ValueError as error:
-            return spot.refuse(str(error))
-
-    def convert(self, value: object, reading: Reading) -> object:
-        """The value as the program uses it; raises ValueError with what is wrong."""
-        raise NotImplementedError
 
     def within(self, validator: Any) -> Kind:
         """The same, within what an attrs validator demands."""
@@ -135,8 +129,23 @@ class Kind:
         return ValueError(f"is {shown(value)}; it must be {self.expected}")
 
 
+class Single(Kind):
+    """One value, with nothing in it that is read by itself."""
+
+    def read(self, value: object, spot: Spot) -> object:
+        """Convert it, or note why that cannot be."""
+        try:
+            return self.convert(value, spot.reading)
+        except ValueError as error:
+            return spot.refuse(str(error))
+
+    @abstractmethod
+    def convert(self, value: object, reading: Reading) -> object:
+        """The value as the program uses it; raises ValueError with what is wrong."""
+
+
 @attrs.frozen
-class Number(Kind):
+class Number(Single):
     """A number; true and false are none, and NaN is in no range.
 
     unit: what it counts.
@@ -184,7 +193,7 @@ class Number(Kind):
 
 
 @attrs.frozen
-class Choice(Kind):
+class Choice(Single):
     """One of some words or numbers."""
 
     words: tuple[object, ...] = ()
@@ -207,7 +216,7 @@ class Choice(Kind):
         return Choice(validator.words)
 
 
-class Flag(Kind):
+class Flag(Single):
     """Whether something is so."""
 
     expected = "true or false"
@@ -224,7 +233,7 @@ class Flag(Kind):
 
 
 @attrs.frozen
-class Text(Kind):
+class Text(Single):
     """A text that is not empty, without control characters."""
 
     expected: str = "a text"
@@ -310,7 +319,7 @@ class Several(Kind):
         return INVALID if INVALID in found else found
 
 
-class Window(Kind):
+class Window(Single):
     """Two voltages, the lower one first."""
 
     expected = "two numbers of V, [MIN, MAX], that rise, from above 0 to 100,000"

@@ -7,6 +7,7 @@ a small one of a POST; every answer forbids browsers to run foreign code or to e
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any, Final
@@ -103,7 +104,7 @@ class CountedFactory(WrappingFactory):
         return super().buildProtocol(addr) if len(self.protocols) < MAX_CONNECTIONS else None
 
 
-class Answer(Resource):
+class Answer(Resource, ABC):
     """A resource that answers GET and HEAD, and nobody else; nothing lies below it."""
 
     methods: tuple[bytes, ...] = READ_METHODS
@@ -123,9 +124,9 @@ class Answer(Resource):
             return refuse(request, http.REQUEST_ENTITY_TOO_LARGE, f"send at most {most} bytes")
         return self.answer(request)
 
+    @abstractmethod
     def answer(self, request: Request) -> int:
         """Answer a request to read."""
-        raise NotImplementedError
 
 
 class Content(Answer):
@@ -145,7 +146,7 @@ class Content(Answer):
         return reply(request, http.OK, self._mediaType, self._read())
 
 
-class Branch(Answer):
+class Branch(Resource):
     """A part of the tree of addresses.  At b"" stands what is shown for the branch itself."""
 
     def __init__(self, children: Mapping[bytes, Resource]) -> None:
@@ -153,12 +154,16 @@ class Branch(Answer):
         for path, child in children.items():
             self.putChild(path, child)
 
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        """What does not exist."""
+        return NOT_FOUND
+
     def render(self, request: Request) -> int:
         """A branch is nothing by itself."""
         return NOT_FOUND.render(request)
 
 
-class Refusal(Answer):
+class Refusal(Resource):
     """An error, as JSON below /api/ and else as text, for whatever lies below it as well."""
 
     def __init__(self, denial: Denial) -> None:

@@ -40,7 +40,7 @@ class DeviceContract(_Base):
 
     def makeDevice(self, clock: Clock) -> IDevice:
         """A new device that lives by this clock, at a time when it has something to do."""
-        raise NotImplementedError
+        raise NotImplementedError("override makeDevice: it says which device to test")
 
     def contactorIsClosed(self, device: IDevice) -> bool | None:
         """Whether its contactor is closed; None where no test can see that."""

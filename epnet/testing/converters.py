@@ -38,7 +38,7 @@ class ConverterContract(_Base):
 
     def makeConverter(self, clock: Clock) -> IPort:
         """A new converter that lives by this clock."""
-        raise NotImplementedError
+        raise NotImplementedError("override makeConverter: it says which converter to test")
 
     def measured(self, converter: IPort) -> PortReading:
         """What flows through it now."""

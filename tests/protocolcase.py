@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -23,10 +25,14 @@ TRUSTS: dict[str, Trust] = {}
 
 
 class ProtocolTestCase(SynchronousTestCase):
+    """A device that offers power and one that wants some; `makeClock` is called for their clock."""
+
+    makeClock: ClassVar[Callable[[], Clock]] = Clock
+
     def setUp(self) -> None:
         if not TRUSTS:
             TRUSTS.update(issueTrusts(Path(self.mktemp()).absolute(), "charger", "battery"))
-        self.clock = Clock()
+        self.clock = type(self).makeClock()
         self.battery = FakeDevice(supply=SUPPLY)
         self.charger = FakeDevice(demand=DEMAND)
         self.server = EPServerFactory(self.connections("battery", self.battery), TRUSTS["battery"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+from typing import Any
 from unittest import skipUnless
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -16,8 +17,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from epnet.factory import EPFactory
+from epnet.lifecycle import Phase
 from epnet.socketpoll import PolledSocket, SocketPoll
 from epnet.sockets import PIECE_BYTES
+from tests.protocolcase import ProtocolTestCase
 
 
 class Ending(Protocol):
@@ -237,3 +241,102 @@ class SocketPollTests(SynchronousTestCase):
     def test_onlyOnAReactorThatWatchesFiles(self) -> None:
         self.assertIsNone(SocketPoll.on(Clock()))
         self.assertIsInstance(SocketPoll.on(self.reactor), SocketPoll)
+
+
+class Wire:
+    """Two nodes with a connection between them on the loopback interface.
+
+    client, server: the two protocols.
+    """
+
+    def __init__(self, client: EPFactory, server: EPFactory, reactor: MemoryReactorClock) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            sockets = [socket.create_connection(listening.getsockname())]
+            accepted, address = listening.accept()
+        self._reactor = reactor
+        self.numbers = [sockets[0].fileno(), accepted.fileno()]
+        ends = (
+            client.trust.clientFactory(client, clock=reactor).buildProtocol(None),
+            server.trust.serverFactory(server, clock=reactor).buildProtocol(None),
+        )
+        self.client, self.server = (end.wrappedProtocol for end in ends)
+        self.transports = [
+            Server(each, end, address, None, number, reactor)
+            for number, (each, end) in enumerate(zip((*sockets, accepted), ends, strict=True))
+        ]
+        for end, transport in zip(ends, self.transports, strict=True):
+            end.makeConnection(transport)
+            transport.startReading()
+        self.settle()
+
+    def settle(self) -> None:
+        """Do what a reactor does until nothing is to be done."""
+        for _ in range(100):
+            self._reactor.advance(0)
+            ready, writable, _ = select.select(
+                self._reactor.getReaders(), self._reactor.getWriters(), [], 0
+            )
+            if not (ready or writable):
+                return
+            for each in ready:
+                self._lost(each, each.doRead())
+            for each in writable:
+                self._lost(each, each.doWrite())
+
+    def _lost(self, each: Any, why: Exception | None) -> None:
+        if why is not None:
+            self._reactor.removeReader(each)
+            each.connectionLost(Failure(why))
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, with bytes arriving all along."""
+        for _ in range(round(seconds / 0.02)):
+            self._reactor.advance(0.02)
+            self.settle()
+
+
+@skipUnless(hasattr(select, "epoll"), "this system has no epoll: the reactor reads")
+class SessionTests(ProtocolTestCase):
+    """Sessions that are read that way."""
+
+    makeClock = MemoryReactorClock
+
+    def wire(self) -> Wire:
+        assert isinstance(self.clock, MemoryReactorClock)
+        wire = Wire(self.client, self.server, self.clock)
+        for transport in wire.transports:
+            self.addCleanup(transport.connectionLost, Failure(ConnectionDone()))
+        wire.advance(0.5)
+        return wire
+
+    def readers(self) -> list[object]:
+        """Those that the reactor knows."""
+        assert isinstance(self.clock, MemoryReactorClock)
+        return list(self.clock.getReaders())
+
+    def test_theReactorKnowsOnlyWhoReadsThem(self) -> None:
+        wire = self.wire()
+        polls = [each.connections.socketPoll for each in (self.client, self.server)]
+        self.assertEqual(set(self.readers()), set(polls))
+        self.assertIs(wire.server.session.phase, Phase.OPEN)
+        self.assertIsNotNone(wire.client.supply())
+        self.assertIsNotNone(wire.server.demand())
+
+    def test_aConnectionThatBreaksIsNoticedAtOnce(self) -> None:
+        wire = self.wire()
+        wire.client.transport.abortConnection()
+        wire.settle()
+        self.assertIs(wire.server.session.phase, Phase.CLOSED)
+        self.assertEqual(self.readers(), [])
+
+    def test_itsNumberIsFreeForTheNextOne(self) -> None:
+        for leave in ("abortConnection", "loseConnection"):
+            first = self.wire()
+            getattr(first.client.transport, leave)()
+            first.client.transport.unregisterProducer()
+            first.advance(0.1)
+            second = self.wire()
+            self.assertEqual(second.numbers, first.numbers)
+            self.assertIsNotNone(second.server.demand())
+            second.client.transport.abortConnection()
+            second.settle()
